@@ -1,0 +1,1 @@
+//! Network interfaces of this machine: list, create, change, bridge.

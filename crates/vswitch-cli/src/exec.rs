@@ -1,0 +1,13 @@
+//! `vswitch exec`.
+
+use std::process::ExitCode;
+
+use crate::failure::Failure;
+
+/// To be written.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {}
+
+pub(crate) fn main(_arguments: Arguments) -> Result<ExitCode, Failure> {
+    Err(Failure::new("exec", "not written yet"))
+}

@@ -1,0 +1,1 @@
+//! A layer-2 switch for virtual machines: fabric, ports, pollers, one loop.

@@ -1,0 +1,1 @@
+//! The switch as a service: configuration, uplinks, ports, life cycle.

@@ -1,0 +1,1 @@
+//! The XNU ABI as Rust types.
