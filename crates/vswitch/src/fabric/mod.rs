@@ -1,0 +1,309 @@
+//! The fabric: what a switch decides, without doing it.
+//!
+//! One [`Fabric`] is one broadcast domain (IEEE 802.1Q calls it a filtering database and its relay).
+//! It gets a port, a frame and the time, learns the source, looks up the destination, and answers with
+//! a [`Verdict`]. It does no IO and reads no clock.
+//!
+//! ```
+//! use vswitch::fabric::{Fabric, PortIndex, PortPolicy, Settings, Verdict};
+//! use vswitch::{MacAddr, Nanos};
+//!
+//! let mut fabric = Fabric::new(Settings::default());
+//! let (a, b) = (PortIndex(0), PortIndex(1));
+//! fabric.add_port(a, PortPolicy::default()).unwrap();
+//! fabric.add_port(b, PortPolicy::default()).unwrap();
+//! let mut frame = [0; 64];
+//! frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 2]); // to B's guest, not seen yet
+//! frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 1]); // from A's guest
+//! assert_eq!(fabric.ingress(a, &frame, Nanos(0)), Verdict::Flood);
+//! frame[..12].rotate_left(6); // B's guest answers
+//! assert_eq!(fabric.ingress(b, &frame, Nanos(1)), Verdict::Forward(a));
+//! ```
+
+use std::time::Duration;
+
+use crate::counters::DropReason;
+use crate::frame::FRAME_MIN_BYTES;
+use crate::mac::MacAddr;
+use crate::time::Nanos;
+
+mod table;
+
+use table::AddressTable;
+pub use table::Entry;
+
+/// Which port: its place in the switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortIndex(pub u16);
+
+/// What is to become of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// To one port.
+    Forward(PortIndex),
+    /// To every port of the network but the one it came from ([`Fabric::ports`]).
+    Flood,
+    /// To nobody, and why.
+    Drop(DropReason),
+}
+
+/// How a fabric learns.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// An address not seen for longer than this is forgotten. IEEE 802.1Q's default is 300 s.
+    pub age_max: Duration,
+    /// Seeds the table's hash: a guest that knew it could slow the table down.
+    pub secret: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { age_max: Duration::from_secs(300), secret: 0x9e37_79b9_7f4a_7c15 }
+    }
+}
+
+/// What the fabric knows of a port beforehand.
+#[derive(Clone, Debug)]
+pub struct PortPolicy {
+    /// The port's own address, when it named one: frames from any other source are dropped, and the
+    /// address is a static entry that no other port can take.
+    pub mac: Option<MacAddr>,
+    /// How many addresses may be learnt behind the port; beyond that its frames still pass, and what
+    /// is for the addresses not learnt is flooded.
+    pub addresses_max: usize,
+}
+
+impl Default for PortPolicy {
+    fn default() -> Self {
+        Self { mac: None, addresses_max: 4096 }
+    }
+}
+
+/// An address that cannot be given to a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// Another port has it.
+    #[error("{mac} is the address of another port of this network already")]
+    Taken {
+        /// The address.
+        mac: MacAddr,
+    },
+    /// A group address, or all zeros.
+    #[error("{mac} is no address of a station (a group address, or all zeros)")]
+    NoStation {
+        /// The address.
+        mac: MacAddr,
+    },
+}
+
+/// One broadcast domain.
+#[derive(Debug)]
+pub struct Fabric {
+    table: AddressTable,
+    age_max: Duration,
+    members: Vec<PortIndex>,
+    /// By port index; `None` for indices that are not of this network.
+    states: Vec<Option<PortState>>,
+    moves: u64,
+    not_learnt: u64,
+}
+
+#[derive(Debug)]
+struct PortState {
+    policy: PortPolicy,
+    addresses: usize,
+}
+
+impl Fabric {
+    /// A fabric without ports.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            table: AddressTable::new(settings.secret),
+            age_max: settings.age_max,
+            members: Vec::new(),
+            states: Vec::new(),
+            moves: 0,
+            not_learnt: 0,
+        }
+    }
+
+    /// Adds a port, and its static entry when it named its address.
+    ///
+    /// # Errors
+    /// [`AddressError`] when that address is no station's or is another port's.
+    pub fn add_port(&mut self, port: PortIndex, policy: PortPolicy) -> Result<(), AddressError> {
+        let place = usize::from(port.0);
+        if self.states.len() <= place {
+            self.states.resize_with(place + 1, || None);
+        }
+        let mac = policy.mac;
+        self.states[place] = Some(PortState { policy, addresses: 0 });
+        if let Some(mac) = mac
+            && let Err(error) = self.add_static(port, mac)
+        {
+            self.states[place] = None;
+            return Err(error);
+        }
+        self.members.push(port);
+        Ok(())
+    }
+
+    /// Removes a port and forgets every address behind it.
+    pub fn remove_port(&mut self, port: PortIndex) {
+        self.members.retain(|member| *member != port);
+        if let Some(state) = self.states.get_mut(usize::from(port.0)) {
+            *state = None;
+        }
+        self.table.retain(|entry| entry.port != port);
+    }
+
+    /// Makes `mac` a static entry of `port`: it neither ages nor moves, and other ports may not use it.
+    ///
+    /// # Errors
+    /// [`AddressError`] when it is no station's address or is a static entry already.
+    pub fn add_static(&mut self, port: PortIndex, mac: MacAddr) -> Result<(), AddressError> {
+        if !mac.is_station() {
+            return Err(AddressError::NoStation { mac });
+        }
+        if self.table.find(mac).is_some_and(|entry| entry.is_static()) {
+            return Err(AddressError::Taken { mac });
+        }
+        self.forget(mac);
+        self.table.insert(Entry { mac, port, seen: Nanos(0), is_static: true });
+        Ok(())
+    }
+
+    /// Decides on a frame that came in by `port`, which must be of this network.
+    #[inline]
+    pub fn ingress(&mut self, port: PortIndex, frame: &[u8], now: Nanos) -> Verdict {
+        if frame.len() < FRAME_MIN_BYTES {
+            return Verdict::Drop(DropReason::Runt);
+        }
+        let destination = MacAddr::read(frame);
+        let source = MacAddr::read(&frame[6..]);
+        if !source.is_station() {
+            return Verdict::Drop(DropReason::BadSource);
+        }
+        if let Err(reason) = self.learn(port, source, now) {
+            return Verdict::Drop(reason);
+        }
+        if destination.is_group() {
+            return Verdict::Flood;
+        }
+        match self.table.find(destination) {
+            Some(entry) if !entry.is_older_than(self.age_max, now) => {
+                if entry.port() == port {
+                    Verdict::Drop(DropReason::Hairpin)
+                } else {
+                    Verdict::Forward(entry.port())
+                }
+            }
+            _ => Verdict::Flood,
+        }
+    }
+
+    /// The ports of this network, in the order in which they were added.
+    #[must_use]
+    pub fn ports(&self) -> &[PortIndex] {
+        &self.members
+    }
+
+    /// Forgets the addresses not seen for longer than the limit. Lookups ignore them anyway; this
+    /// gives back their place. Call it now and then.
+    pub fn expire(&mut self, now: Nanos) {
+        let (age_max, states) = (self.age_max, &mut self.states);
+        self.table.retain(|entry| {
+            let keep = entry.is_static || now.since(entry.seen) <= age_max;
+            if !keep && let Some(Some(state)) = states.get_mut(usize::from(entry.port.0)) {
+                state.addresses -= 1;
+            }
+            keep
+        });
+    }
+
+    /// Every address in the table, aged ones that were not expired yet included.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.table.iter()
+    }
+
+    /// How many addresses the table holds.
+    #[must_use]
+    pub fn entry_count(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How often an address was seen behind another port than before.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.moves
+    }
+
+    /// How many frames came from an address that was not learnt, its port having too many.
+    #[must_use]
+    pub fn not_learnt(&self) -> u64 {
+        self.not_learnt
+    }
+
+    /// Whether every guest port names its address, so that a filter on the uplink may narrow to them.
+    /// `uplink` itself does not count. The addresses, when so.
+    #[must_use]
+    pub fn declared_addresses(&self, uplink: PortIndex) -> Option<Vec<MacAddr>> {
+        let guests = self.members.iter().filter(|port| **port != uplink);
+        guests.map(|port| self.states[usize::from(port.0)].as_ref()?.policy.mac).collect()
+    }
+
+    fn learn(&mut self, port: PortIndex, source: MacAddr, now: Nanos) -> Result<(), DropReason> {
+        let Some(Some(state)) = self.states.get_mut(usize::from(port.0)) else {
+            debug_assert!(false, "{port:?} is not of this network");
+            return Err(DropReason::Removed);
+        };
+        if state.policy.mac.is_some_and(|own| own != source) {
+            return Err(DropReason::ForeignSource);
+        }
+        let Some(mut entry) = self.table.find(source) else {
+            if state.addresses >= state.policy.addresses_max {
+                self.not_learnt += 1;
+                return Ok(());
+            }
+            state.addresses += 1;
+            self.table.insert(Entry { mac: source, port, seen: now, is_static: false });
+            return Ok(());
+        };
+        let before = entry.port();
+        if entry.is_static() {
+            return if before == port { Ok(()) } else { Err(DropReason::OwnedSource) };
+        }
+        if before != port {
+            if state.addresses >= state.policy.addresses_max {
+                // It moved to a port that may have no more: what is for it is flooded from now on.
+                self.not_learnt += 1;
+                self.moves += 1;
+                self.forget(source);
+                return Ok(());
+            }
+            state.addresses += 1;
+            self.moves += 1;
+            entry.see(port, now);
+            if let Some(Some(left)) = self.states.get_mut(usize::from(before.0)) {
+                left.addresses -= 1;
+            }
+            return Ok(());
+        }
+        entry.see(port, now);
+        Ok(())
+    }
+
+    fn forget(&mut self, mac: MacAddr) {
+        if let Some(entry) = self.table.remove(mac)
+            && !entry.is_static
+            && let Some(Some(state)) = self.states.get_mut(usize::from(entry.port.0))
+        {
+            state.addresses -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! The table of addresses: which MAC is behind which port.
+//!
+//! Open addressing with linear probing and a secret multiplier, so that a guest cannot aim addresses
+//! at one bucket; removal shifts entries back, so there are no tombstones.
+
+use std::time::Duration;
+
+use super::PortIndex;
+use crate::mac::MacAddr;
+use crate::time::Nanos;
+
+/// One address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The address.
+    pub mac: MacAddr,
+    /// The port it is behind.
+    pub port: PortIndex,
+    /// When a frame from it was last seen; for a static entry, when it was made.
+    pub seen: Nanos,
+    /// Made by configuration: it neither ages nor moves.
+    pub is_static: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    /// The address in the low 48 bits; [`VACANT`] for none.
+    bits: u64,
+    seen: Nanos,
+    port: PortIndex,
+    is_static: bool,
+}
+
+const VACANT: u64 = u64::MAX;
+const EMPTY: Cell = Cell { bits: VACANT, seen: Nanos(0), port: PortIndex(0), is_static: false };
+const CELLS_AT_START: usize = 1024;
+
+/// The table. Time is an argument; nothing here reads a clock.
+#[derive(Debug)]
+pub(super) struct AddressTable {
+    cells: Box<[Cell]>,
+    len: usize,
+    multiplier: u64,
+}
+
+impl AddressTable {
+    /// An empty table; `secret` seeds the hash.
+    pub(super) fn new(secret: u64) -> Self {
+        Self {
+            cells: vec![EMPTY; CELLS_AT_START].into_boxed_slice(),
+            len: 0,
+            // Odd, and with high bits set, as multiplicative hashing asks.
+            multiplier: secret | 1 | (1 << 63),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The entry of `mac`, of whatever age.
+    pub(super) fn find(&mut self, mac: MacAddr) -> Option<EntryMut<'_>> {
+        let at = self.position(mac.to_bits())?;
+        Some(EntryMut(&mut self.cells[at]))
+    }
+
+    /// Adds an address that is not in the table.
+    pub(super) fn insert(&mut self, entry: Entry) {
+        debug_assert!(self.position(entry.mac.to_bits()).is_none(), "{} twice", entry.mac);
+        if (self.len + 1) * 4 > self.cells.len() * 3 {
+            self.grow();
+        }
+        self.place(Cell {
+            bits: entry.mac.to_bits(),
+            seen: entry.seen,
+            port: entry.port,
+            is_static: entry.is_static,
+        });
+        self.len += 1;
+    }
+
+    /// Removes `mac`; says whose it was.
+    pub(super) fn remove(&mut self, mac: MacAddr) -> Option<Entry> {
+        let at = self.position(mac.to_bits())?;
+        let entry = self.cells[at].entry();
+        self.vacate(at);
+        Some(entry)
+    }
+
+    /// Removes the entries for which `keep` says no, calling it once for each.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
+        let kept: Vec<Cell> = self
+            .cells
+            .iter()
+            .filter(|cell| cell.bits != VACANT && keep(&cell.entry()))
+            .copied()
+            .collect();
+        if kept.len() == self.len {
+            return;
+        }
+        self.cells.fill(EMPTY);
+        self.len = kept.len();
+        for cell in kept {
+            self.place(cell);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry> {
+        self.cells.iter().filter(|cell| cell.bits != VACANT).map(Cell::entry)
+    }
+
+    fn home(&self, bits: u64) -> usize {
+        let hash = (bits ^ (bits >> 23)).wrapping_mul(self.multiplier);
+        let shift = 64 - self.cells.len().trailing_zeros();
+        usize::try_from(hash >> shift).unwrap_or(0)
+    }
+
+    fn position(&self, bits: u64) -> Option<usize> {
+        let mask = self.cells.len() - 1;
+        let mut at = self.home(bits);
+        loop {
+            let found = self.cells[at].bits;
+            if found == bits {
+                return Some(at);
+            }
+            if found == VACANT {
+                return None;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn place(&mut self, cell: Cell) {
+        let mask = self.cells.len() - 1;
+        let mut at = self.home(cell.bits);
+        while self.cells[at].bits != VACANT {
+            at = (at + 1) & mask;
+        }
+        self.cells[at] = cell;
+    }
+
+    fn grow(&mut self) {
+        let doubled = vec![EMPTY; self.cells.len() * 2].into_boxed_slice();
+        let old = std::mem::replace(&mut self.cells, doubled);
+        for cell in old.iter().filter(|cell| cell.bits != VACANT) {
+            self.place(*cell);
+        }
+    }
+
+    /// Empties a cell and moves back the entries behind it that its occupation had displaced.
+    fn vacate(&mut self, mut hole: usize) {
+        let mask = self.cells.len() - 1;
+        self.cells[hole] = EMPTY;
+        self.len -= 1;
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            if self.cells[at].bits == VACANT {
+                return;
+            }
+            let home = self.home(self.cells[at].bits);
+            // Move it unless its home lies after the hole, cyclically.
+            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
+                self.cells[hole] = self.cells[at];
+                self.cells[at] = EMPTY;
+                hole = at;
+            }
+        }
+    }
+}
+
+/// An entry in place.
+pub(super) struct EntryMut<'a>(&'a mut Cell);
+
+impl EntryMut<'_> {
+    pub(super) fn port(&self) -> PortIndex {
+        self.0.port
+    }
+
+    pub(super) fn is_static(&self) -> bool {
+        self.0.is_static
+    }
+
+    pub(super) fn is_older_than(&self, age: Duration, now: Nanos) -> bool {
+        !self.0.is_static && now.since(self.0.seen) > age
+    }
+
+    pub(super) fn see(&mut self, port: PortIndex, now: Nanos) {
+        self.0.port = port;
+        self.0.seen = now;
+    }
+}
+
+impl Cell {
+    fn entry(&self) -> Entry {
+        Entry {
+            mac: MacAddr::from_bits(self.bits),
+            port: self.port,
+            seen: self.seen,
+            is_static: self.is_static,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mac(n: u16) -> MacAddr {
+        let [a, b] = n.to_be_bytes();
+        MacAddr([2, 0, 0, 0, a, b])
+    }
+
+    proptest! {
+        /// Against a plain map, with few addresses so that inserts, finds and removals meet.
+        #[test]
+        fn is_a_map(secret in any::<u64>(), steps in prop::collection::vec((0u8..3, 0u16..300), 1..2000)) {
+            let mut table = AddressTable::new(secret);
+            let mut model = HashMap::new();
+            for (time, (action, n)) in steps.into_iter().enumerate() {
+                let now = Nanos(time as u64);
+                match action {
+                    0 => {
+                        let known = table.find(mac(n)).is_some();
+                        prop_assert_eq!(known, model.contains_key(&n));
+                        if !known {
+                            let entry = Entry { mac: mac(n), port: PortIndex(n), seen: now, is_static: false };
+                            table.insert(entry);
+                            model.insert(n, now);
+                        }
+                    }
+                    1 => prop_assert_eq!(table.remove(mac(n)).map(|e| e.seen), model.remove(&n)),
+                    _ => {
+                        table.retain(|entry| entry.port.0 % 7 != n % 7);
+                        model.retain(|key, _| key % 7 != n % 7);
+                    }
+                }
+                prop_assert_eq!(table.len(), model.len());
+            }
+            for (n, seen) in &model {
+                let entry = table.iter().find(|e| e.mac == mac(*n)).unwrap();
+                prop_assert_eq!(entry.seen, *seen);
+                prop_assert!(table.find(mac(*n)).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn holds_a_hundred_thousand() {
+        let mut table = AddressTable::new(0x9e37_79b9_7f4a_7c15);
+        let address = |n: u32| MacAddr::from_bits(0x0200_0000_0000 | u64::from(n));
+        for n in 0..100_000 {
+            table.insert(Entry {
+                mac: address(n),
+                port: PortIndex(1),
+                seen: Nanos(0),
+                is_static: false,
+            });
+        }
+        assert!((0..100_000).all(|n| table.find(address(n)).is_some()));
+        assert!(table.find(address(100_000)).is_none());
+    }
+}

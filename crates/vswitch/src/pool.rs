@@ -1,0 +1,303 @@
+//! The buffers of all frames inside the switch: one pool, bounded in bytes.
+//!
+//! A buffer is either *free* (in the pool), *posted* (owned by whoever receives into it), or *filled*:
+//! then it sits in a slot, counted by the frames that refer to it, and comes back to the pool when the
+//! last of them is released. In steady state nothing is allocated: buffers are made on first need,
+//! within the budget, and used again.
+
+use std::ops::Range;
+
+use crate::frame::{FRAME_MAX_BYTES, Frame};
+use crate::offload::Offload;
+
+/// The sizes in which buffers come. A port receives into the smallest that fits its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SizeClass {
+    /// Frames of the usual MTU of 1500.
+    Small,
+    /// Jumbo frames of an MTU of 9000.
+    Jumbo,
+    /// Any frame.
+    Full,
+}
+
+impl SizeClass {
+    /// All of them, smallest first.
+    pub const ALL: [Self; 3] = [Self::Small, Self::Jumbo, Self::Full];
+
+    /// How many bytes a buffer of this class has. Each is an odd number of 64-byte cache lines, so
+    /// that the heads of many buffers do not fall into the same cache sets.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Small => 33 * 64,
+            Self::Jumbo => 145 * 64,
+            Self::Full => 1027 * 64,
+        }
+    }
+
+    /// How many frames to receive at once: as many as keep the batch inside the second-level cache.
+    #[must_use]
+    pub const fn batch_frames(self) -> usize {
+        match self {
+            Self::Small => 32,
+            Self::Jumbo => 16,
+            Self::Full => 4,
+        }
+    }
+
+    /// The smallest class whose buffers hold `len_bytes`, with the headroom.
+    #[must_use]
+    pub const fn fitting(len_bytes: usize) -> Self {
+        match len_bytes + HEADROOM_BYTES {
+            0..=2112 => Self::Small,
+            2113..=9280 => Self::Jumbo,
+            _ => Self::Full,
+        }
+    }
+}
+
+/// Room kept before a received frame, so that a VLAN tag can be put back in place.
+pub const HEADROOM_BYTES: usize = 16;
+
+const _: () = assert!(SizeClass::Small.bytes() == 2112 && SizeClass::Jumbo.bytes() == 9280);
+const _: () = assert!(SizeClass::Full.bytes() >= FRAME_MAX_BYTES + HEADROOM_BYTES);
+
+/// One buffer's memory.
+pub type Buffer = Box<[u8]>;
+
+/// The pool.
+#[derive(Debug)]
+pub struct Pool {
+    budget_bytes: usize,
+    /// Bytes of all buffers that exist: free, posted and filled.
+    allocated_bytes: usize,
+    free_bytes: usize,
+    free: [Vec<Buffer>; SizeClass::ALL.len()],
+    slots: Vec<Slot>,
+    vacant: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    buffer: Buffer,
+    references: u32,
+}
+
+impl Pool {
+    /// A pool whose buffers take at most `budget_bytes` together.
+    #[must_use]
+    pub fn new(budget_bytes: usize) -> Self {
+        Self {
+            budget_bytes,
+            allocated_bytes: 0,
+            free_bytes: 0,
+            free: Default::default(),
+            slots: Vec::new(),
+            vacant: Vec::new(),
+        }
+    }
+
+    /// Changes the budget; buffers above a smaller one go as they become free.
+    pub fn set_budget_bytes(&mut self, budget_bytes: usize) {
+        self.budget_bytes = budget_bytes;
+    }
+
+    /// The bytes that could still be taken: free buffers and what may yet be allocated.
+    #[must_use]
+    pub fn available_bytes(&self) -> usize {
+        self.free_bytes + self.budget_bytes.saturating_sub(self.allocated_bytes)
+    }
+
+    /// The bytes of all buffers that exist now.
+    #[must_use]
+    pub fn allocated_bytes(&self) -> usize {
+        self.allocated_bytes
+    }
+
+    /// How many slots are filled: buffers that frames refer to.
+    #[must_use]
+    pub fn filled_slots(&self) -> usize {
+        self.slots.len() - self.vacant.len()
+    }
+
+    /// Takes a buffer of `class`, its content whatever was there; `None` when the budget is used up.
+    pub fn take(&mut self, class: SizeClass) -> Option<Buffer> {
+        if let Some(buffer) = self.free[class as usize].pop() {
+            self.free_bytes -= buffer.len();
+            return Some(buffer);
+        }
+        let bytes = class.bytes();
+        self.make_room(bytes);
+        if self.allocated_bytes + bytes > self.budget_bytes {
+            return None;
+        }
+        self.allocated_bytes += bytes;
+        Some(vec![0; bytes].into_boxed_slice())
+    }
+
+    /// Gives back a buffer that [`Self::take`] gave and nothing was done with.
+    pub fn put_back(&mut self, buffer: Buffer) {
+        if self.allocated_bytes > self.budget_bytes {
+            self.allocated_bytes -= buffer.len();
+            return;
+        }
+        let class = SizeClass::ALL.into_iter().find(|class| class.bytes() == buffer.len());
+        debug_assert!(class.is_some(), "a foreign buffer of {} bytes", buffer.len());
+        if let Some(class) = class {
+            self.free_bytes += buffer.len();
+            self.free[class as usize].push(buffer);
+        }
+    }
+
+    /// Makes the frame whose bytes are `range` of `buffer`.
+    ///
+    /// # Panics
+    /// When the range is not inside the buffer.
+    pub fn fill(&mut self, buffer: Buffer, range: Range<usize>, offload: Offload) -> Frame {
+        assert!(range.start <= range.end && range.end <= buffer.len(), "{range:?} of a buffer");
+        let filled = Slot { buffer, references: 1 };
+        let slot = if let Some(slot) = self.vacant.pop() {
+            self.slots[slot as usize] = filled;
+            slot
+        } else {
+            self.slots.push(filled);
+            narrow(self.slots.len() - 1)
+        };
+        Frame { slot, start: narrow(range.start), len: narrow(range.len()), offload }
+    }
+
+    /// Makes a frame with a copy of `bytes`; `None` when the budget is used up or no class fits.
+    pub fn copy(&mut self, bytes: &[u8]) -> Option<Frame> {
+        self.copy_parts(bytes, &[])
+    }
+
+    /// Makes a frame of `head` and `tail`, one behind the other.
+    pub(crate) fn copy_parts(&mut self, head: &[u8], tail: &[u8]) -> Option<Frame> {
+        let len = head.len() + tail.len();
+        let class = SizeClass::fitting(len);
+        let end = HEADROOM_BYTES + len;
+        if end > class.bytes() {
+            return None;
+        }
+        let mut buffer = self.take(class)?;
+        buffer[HEADROOM_BYTES..HEADROOM_BYTES + head.len()].copy_from_slice(head);
+        buffer[HEADROOM_BYTES + head.len()..end].copy_from_slice(tail);
+        Some(self.fill(buffer, HEADROOM_BYTES..end, Offload::NONE))
+    }
+
+    /// The frame's bytes, from the destination address on.
+    #[must_use]
+    pub fn bytes(&self, frame: &Frame) -> &[u8] {
+        let start = frame.start as usize;
+        &self.slots[frame.slot as usize].buffer[start..start + frame.len as usize]
+    }
+
+    /// The frame's bytes, to be changed; `None` when other frames share them.
+    pub fn bytes_mut(&mut self, frame: &Frame) -> Option<&mut [u8]> {
+        let slot = &mut self.slots[frame.slot as usize];
+        let start = frame.start as usize;
+        (slot.references == 1).then(|| &mut slot.buffer[start..start + frame.len as usize])
+    }
+
+    /// How many bytes of the pool the frame keeps: its whole buffer.
+    #[must_use]
+    pub fn held_bytes(&self, frame: &Frame) -> usize {
+        self.slots[frame.slot as usize].buffer.len()
+    }
+
+    /// A second frame of the same bytes, for another port.
+    pub fn share(&mut self, frame: &Frame) -> Frame {
+        self.slots[frame.slot as usize].references += 1;
+        Frame { ..*frame }
+    }
+
+    /// Ends a frame; with the last frame of a buffer, the buffer is free again.
+    #[allow(clippy::needless_pass_by_value, reason = "the frame ends here, that is the point")]
+    pub fn release(&mut self, frame: Frame) {
+        let slot = &mut self.slots[frame.slot as usize];
+        slot.references -= 1;
+        if slot.references == 0 {
+            let buffer = std::mem::take(&mut slot.buffer);
+            self.vacant.push(frame.slot);
+            self.put_back(buffer);
+        }
+    }
+
+    /// Lets free buffers of other classes go until `bytes` more fit into the budget.
+    fn make_room(&mut self, bytes: usize) {
+        for free in &mut self.free {
+            while self.allocated_bytes + bytes > self.budget_bytes {
+                let Some(buffer) = free.pop() else { break };
+                self.allocated_bytes -= buffer.len();
+                self.free_bytes -= buffer.len();
+            }
+        }
+    }
+}
+
+/// A length inside a buffer, or a slot's number: both far below 2³².
+#[allow(clippy::cast_possible_truncation, reason = "bounded by the largest class and the budget")]
+const fn narrow(value: usize) -> u32 {
+    debug_assert!(value <= u32::MAX as usize);
+    value as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_buffer_returns_with_its_last_frame() {
+        let mut pool = Pool::new(1 << 20);
+        let one = pool.copy(b"hello").unwrap();
+        let two = pool.share(&one);
+        assert_eq!(pool.bytes(&two), b"hello");
+        assert!(pool.bytes_mut(&one).is_none(), "two frames share it");
+        pool.release(one);
+        assert_eq!(pool.filled_slots(), 1);
+        assert!(pool.bytes_mut(&two).is_some());
+        pool.release(two);
+        assert_eq!(pool.filled_slots(), 0);
+        assert_eq!(pool.available_bytes(), 1 << 20);
+        assert_eq!(pool.allocated_bytes(), SizeClass::Small.bytes());
+    }
+
+    #[test]
+    fn the_budget_holds_and_classes_give_way_to_each_other() {
+        let mut pool = Pool::new(SizeClass::Full.bytes() + 100);
+        let small: Vec<_> = std::iter::from_fn(|| pool.copy(&[1; 64])).collect();
+        assert_eq!(small.len(), (SizeClass::Full.bytes() + 100) / SizeClass::Small.bytes());
+        assert!(pool.copy(&[2; 60_000]).is_none());
+        for frame in small {
+            pool.release(frame);
+        }
+        let full = pool.copy(&[2; 60_000]).expect("free small buffers make room");
+        assert!(pool.allocated_bytes() <= SizeClass::Full.bytes() + 100);
+        assert_eq!(pool.bytes(&full), &[2; 60_000][..]);
+        assert!(pool.copy(&[3; 64]).is_none(), "all used");
+        pool.release(full);
+        assert!(pool.copy(&[0; FRAME_MAX_BYTES]).is_some());
+    }
+
+    #[test]
+    fn a_smaller_budget_is_reached_as_buffers_come_back() {
+        let mut pool = Pool::new(1 << 20);
+        let frames: Vec<_> = (0..10).map(|_| pool.copy(&[0; 1500]).unwrap()).collect();
+        pool.set_budget_bytes(4 * SizeClass::Small.bytes());
+        for frame in frames {
+            pool.release(frame);
+        }
+        assert_eq!(pool.allocated_bytes(), 4 * SizeClass::Small.bytes());
+    }
+
+    #[test]
+    fn classes_fit_what_they_say() {
+        for class in SizeClass::ALL {
+            let largest = class.bytes() - HEADROOM_BYTES;
+            assert_eq!(SizeClass::fitting(largest), class);
+            assert_eq!(class.bytes() / 64 % 2, 1);
+        }
+        assert_eq!(SizeClass::fitting(FRAME_MAX_BYTES), SizeClass::Full);
+    }
+}
