@@ -1,2 +1,49 @@
-//! The workspace's tasks.
-fn main() {}
+//! The workspace's tasks, as `cargo xtask TASK`. Each task is one file; this one only dispatches.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod ci;
+mod failure;
+mod namespace;
+mod sim;
+mod test;
+mod tidy;
+mod workspace;
+
+/// The tasks of this workspace.
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand, Debug)]
+enum Task {
+    Test(test::Arguments),
+    Ci(ci::Arguments),
+    Tidy(tidy::Arguments),
+    Sim(sim::Arguments),
+    #[command(hide = true)]
+    EnterNamespace(namespace::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Test(arguments) => test::main(&arguments),
+        Task::Ci(arguments) => ci::main(&arguments),
+        Task::Tidy(arguments) => tidy::main(&arguments),
+        Task::Sim(arguments) => sim::main(&arguments),
+        Task::EnterNamespace(arguments) => namespace::main(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

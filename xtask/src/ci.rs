@@ -1,0 +1,102 @@
+//! `cargo xtask ci`: everything that must hold before a change goes in.
+
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Result};
+use crate::namespace::own_program;
+use crate::workspace::Workspace;
+
+/// Formatting, clippy, docs, tidy, tests, and the main job with both kinds of guest.
+///
+/// Runs every step even if one fails, and says at the end which failed and how long each took.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Leave out `cargo xtask test`, which the caller has run already
+    #[arg(long)]
+    skip_tests: bool,
+}
+
+/// Fails if a step failed.
+pub(crate) fn main(arguments: &Arguments) -> Result<()> {
+    let workspace = Workspace::load()?;
+    let steps = steps(&workspace, arguments.skip_tests)?;
+    let results: Vec<Outcome> = steps.into_iter().map(Outcome::of).collect();
+    println!("\n{}", table(&results));
+    match results.iter().filter(|result| !result.held).count() {
+        0 => Ok(()),
+        count => Err(Failure::found(format!("ci: {count} of {} steps failed", results.len()))),
+    }
+}
+
+/// A step's name and the command that does it.
+struct Step {
+    name: &'static str,
+    command: Command,
+}
+
+/// How a step ended.
+struct Outcome {
+    name: &'static str,
+    held: bool,
+    took: Duration,
+}
+
+fn steps(workspace: &Workspace, skip_tests: bool) -> Result<Vec<Step>> {
+    let cargo = |arguments: &[&str]| workspace.cargo(arguments);
+    let program = own_program()?;
+    let task = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).current_dir(&workspace.root);
+        command
+    };
+    // Libraries only: the program `vswitch` and the library `vswitch` would share one file name.
+    let mut docs = cargo(&["doc", "--workspace", "--no-deps", "--lib"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    let clippy = cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    let mut steps = vec![
+        Step { name: "fmt", command: cargo(&["fmt", "--all", "--check"]) },
+        Step { name: "tidy", command: task(&["tidy"]) },
+        Step { name: "clippy", command: clippy },
+        Step { name: "docs", command: docs },
+    ];
+    if !skip_tests {
+        steps.push(Step { name: "test", command: task(&["test", "--no-skip"]) });
+    }
+    Ok(steps)
+}
+
+impl Outcome {
+    fn of(mut step: Step) -> Self {
+        println!("\n=== {} ===", step.name);
+        let started = Instant::now();
+        let status = step.command.status();
+        let held = status.as_ref().is_ok_and(ExitStatus::success);
+        if let Err(error) = status {
+            println!("{}: {error}", step.command.get_program().display());
+        }
+        Self { name: step.name, held, took: started.elapsed() }
+    }
+}
+
+fn table(results: &[Outcome]) -> String {
+    let line = |result: &Outcome| {
+        let verdict = if result.held { "ok" } else { "FAILED" };
+        format!("ci: {:<10} {verdict:<6} {:>6.1} s", result.name, result.took.as_secs_f64())
+    };
+    results.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_fails_or_does_not_start_is_reported() {
+        let outcome =
+            |program: &str| Outcome::of(Step { name: "x", command: Command::new(program) });
+        let results = [outcome("true"), outcome("false"), outcome("/nonexistent/program")];
+        assert_eq!(results.each_ref().map(|result| result.held), [true, false, false]);
+        assert_eq!(table(&results).matches("FAILED").count(), 2);
+    }
+}

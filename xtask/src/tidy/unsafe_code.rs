@@ -1,0 +1,112 @@
+//! Where `unsafe` may stand.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::source::{code_only, line_of, words};
+use super::{Finding, SourceFile};
+use crate::workspace::Package;
+
+/// The files that may contain `unsafe`, each with why. Every other crate forbids it at its root.
+const ALLOWED: &[(&str, &str)] = &[];
+
+/// Every `unsafe` outside the table, every stale line of the table, and every crate root that
+/// neither forbids unsafe code nor has a file in the table.
+pub(super) fn check(packages: &[Package], files: &[SourceFile]) -> Vec<Finding> {
+    check_against(ALLOWED, packages, files)
+}
+
+fn check_against(
+    allowed: &[(&str, &str)],
+    packages: &[Package],
+    files: &[SourceFile],
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut used = BTreeSet::new();
+    for file in files {
+        let Some(line) = first_unsafe(&file.text) else { continue };
+        match allowed.iter().find(|(path, _)| Path::new(path) == file.path) {
+            Some((path, _)) => drop(used.insert(*path)),
+            None => findings.push(Finding::at(
+                &file.path,
+                line,
+                "unsafe code in a file that is not in the table (tidy/unsafe_code.rs)",
+            )),
+        }
+    }
+    let stale = allowed.iter().filter(|(path, _)| !used.contains(path));
+    findings.extend(stale.map(|(path, _)| {
+        Finding::new(Path::new(path), "in the table of tidy/unsafe_code.rs, but has no unsafe code")
+    }));
+    findings.extend(packages.iter().flat_map(|package| check_roots(allowed, package, files)));
+    findings
+}
+
+fn check_roots(allowed: &[(&str, &str)], package: &Package, files: &[SourceFile]) -> Vec<Finding> {
+    let sources = package.manifest.with_file_name("src");
+    if allowed.iter().any(|(path, _)| Path::new(path).starts_with(&sources)) {
+        return Vec::new();
+    }
+    let roots = files.iter().filter(|file| package.roots.contains(&file.path));
+    let open = roots.filter(|file| !code_only(&file.text).contains("#![forbid(unsafe_code)]"));
+    open.map(|file| Finding::new(&file.path, "the crate's root lacks #![forbid(unsafe_code)]"))
+        .collect()
+}
+
+/// The line of the first `unsafe` in the code of `text`, or of a lint attribute that allows it.
+fn first_unsafe(text: &str) -> Option<usize> {
+    let code = code_only(text);
+    let keyword = words(&code, "unsafe").next();
+    let lints = ["allow(unsafe_code", "expect(unsafe_code", "warn(unsafe_code"];
+    let attribute = lints.iter().filter_map(|lint| code.find(lint)).min();
+    keyword.into_iter().chain(attribute).min().map(|at| line_of(&code, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[(&str, &str)] = &[("crates/a/src/sys.rs", "the only system calls")];
+
+    fn file(path: &str, text: &str) -> SourceFile {
+        SourceFile { path: path.into(), text: text.into() }
+    }
+
+    fn package(name: &str) -> Package {
+        Package {
+            name: name.into(),
+            manifest: format!("crates/{name}/Cargo.toml").into(),
+            dependencies: vec![],
+            roots: vec![format!("crates/{name}/src/lib.rs").into()],
+        }
+    }
+
+    #[test]
+    fn unsafe_outside_the_table_is_found_with_its_line() {
+        let files = [
+            file("crates/a/src/sys.rs", "unsafe {}"),
+            file("crates/a/src/lib.rs", "// unsafe\nfn f() { unsafe {} }"),
+        ];
+        let found = check_against(TABLE, &[package("a")], &files);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].line, Some(2));
+        assert_eq!(first_unsafe("#![allow(unsafe_code, reason = \"x\")]"), Some(1));
+    }
+
+    #[test]
+    fn a_stale_line_of_the_table_is_found() {
+        let found = check_against(TABLE, &[], &[file("crates/a/src/sys.rs", "fn f() {}")]);
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn a_root_must_forbid_unless_its_crate_is_in_the_table() {
+        let open = file("crates/b/src/lib.rs", "// #![forbid(unsafe_code)]\n");
+        let closed = file("crates/c/src/lib.rs", "#![forbid(unsafe_code)]\n");
+        let listed = [file("crates/a/src/sys.rs", "unsafe {}"), file("crates/a/src/lib.rs", "")];
+        let files = [vec![open, closed], listed.into()].concat();
+        let found = check_against(TABLE, &[package("a"), package("b"), package("c")], &files);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, Path::new("crates/b/src/lib.rs"));
+    }
+}
