@@ -7,10 +7,12 @@ use clap::{Parser, Subcommand};
 
 mod ci;
 mod failure;
+mod guest_image;
 mod namespace;
 mod sim;
 mod test;
 mod tidy;
+mod tools;
 mod workspace;
 
 /// The tasks of this workspace.
@@ -26,6 +28,7 @@ enum Task {
     Test(test::Arguments),
     Ci(ci::Arguments),
     Tidy(tidy::Arguments),
+    GuestImage(guest_image::Arguments),
     Sim(sim::Arguments),
     #[command(hide = true)]
     EnterNamespace(namespace::Arguments),
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::main(&arguments),
         Task::Ci(arguments) => ci::main(&arguments),
         Task::Tidy(arguments) => tidy::main(&arguments),
+        Task::GuestImage(arguments) => guest_image::main(&arguments),
         Task::Sim(arguments) => sim::main(&arguments),
         Task::EnterNamespace(arguments) => namespace::main(&arguments),
     };
