@@ -177,7 +177,7 @@ const TRANSFER_BYTES: usize = 4 << 20;
 
 /// A socket of the host's own stack on v0; the peer behind v1 has a fixed address.
 fn host_sender() -> UdpSocket {
-    add_addresses("v0", 0);
+    ip(&format!("address add {}/24 dev v0", IPV4[0]));
     ip(&format!("neighbour add {} lladdr 02:00:00:00:00:02 dev v0 nud permanent", IPV4[1]));
     UdpSocket::bind((IPV4[0], 0)).expect("bind")
 }
@@ -204,6 +204,7 @@ fn far_host(ready: &mpsc::Sender<nix::unistd::Pid>, all_done: &mpsc::Receiver<()
     assert!(testkit::wait_until(LIMIT, there), "w1 came");
     common::silence("w1");
     ip("link set w1 up");
+    common::wait_active("w1");
     add_addresses("w1", 1);
     let listener = TcpListener::bind(("::", PORT)).expect("listen");
     for _ in 0..2 {
