@@ -3,9 +3,14 @@
 pub mod counters;
 pub mod fabric;
 mod frame;
+pub mod framing;
 mod mac;
 pub mod offload;
+pub mod poller;
 pub mod pool;
+pub mod port;
+pub mod queue;
+pub mod switch;
 mod time;
 
 pub use frame::{FRAME_MAX_BYTES, FRAME_MIN_BYTES, Frame};

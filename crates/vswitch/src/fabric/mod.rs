@@ -246,14 +246,6 @@ impl Fabric {
         self.not_learnt
     }
 
-    /// Whether every guest port names its address, so that a filter on the uplink may narrow to them.
-    /// `uplink` itself does not count. The addresses, when so.
-    #[must_use]
-    pub fn declared_addresses(&self, uplink: PortIndex) -> Option<Vec<MacAddr>> {
-        let guests = self.members.iter().filter(|port| **port != uplink);
-        guests.map(|port| self.states[usize::from(port.0)].as_ref()?.policy.mac).collect()
-    }
-
     fn learn(&mut self, port: PortIndex, source: MacAddr, now: Nanos) -> Result<(), DropReason> {
         let Some(Some(state)) = self.states.get_mut(usize::from(port.0)) else {
             debug_assert!(false, "{port:?} is not of this network");

@@ -1,0 +1,299 @@
+//! Where a port puts what it receives.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::counters::{DropReason, Drops};
+use crate::frame::{FRAME_MAX_BYTES, Frame};
+use crate::offload::Offload;
+use crate::pool::{Buffer, HEADROOM_BYTES, Pool, SizeClass};
+
+/// The most frames that one call of `receive` puts into the inbox by posted buffers.
+pub const BATCH_FRAMES_MAX: usize = 32;
+
+const _: () = {
+    let mut class = 0;
+    while class < SizeClass::ALL.len() {
+        assert!(SizeClass::ALL[class].batch_frames() <= BATCH_FRAMES_MAX);
+        class += 1;
+    }
+};
+
+/// How much of a frame that its buffer does not hold goes behind it into the spill.
+const SPILL_BYTES: usize = SizeClass::Full.bytes();
+
+/// The buffers into which ports receive, made once and kept from call to call: posted buffers of
+/// each class, a spill for frames bigger than the port's class, and the frames received.
+#[derive(Debug)]
+pub struct InboxBuffers {
+    posted: [Vec<Buffer>; SizeClass::ALL.len()],
+    /// [`BATCH_FRAMES_MAX`] times [`SPILL_BYTES`]; its memory is touched only by frames that spill.
+    spill: Vec<u8>,
+    pub(crate) frames: VecDeque<Frame>,
+    pub(crate) rejected: Drops,
+    pub(crate) rejected_bytes: u64,
+}
+
+impl Default for InboxBuffers {
+    fn default() -> Self {
+        let post = |class: SizeClass| vec![Buffer::default(); class.batch_frames()];
+        Self {
+            posted: SizeClass::ALL.map(post),
+            spill: vec![0; BATCH_FRAMES_MAX * SPILL_BYTES],
+            frames: VecDeque::with_capacity(2 * BATCH_FRAMES_MAX),
+            rejected: Drops::default(),
+            rejected_bytes: 0,
+        }
+    }
+}
+
+/// One call's view of the [`InboxBuffers`], with the pool.
+#[derive(Debug)]
+pub struct Inbox<'a> {
+    buffers: &'a mut InboxBuffers,
+    pool: &'a mut Pool,
+}
+
+/// A buffer to receive one frame into: first `head`, then `spill`.
+#[derive(Debug)]
+pub struct ReceiveSlot<'a> {
+    /// The posted buffer, behind its headroom.
+    pub head: &'a mut [u8],
+    /// Where the rest of a frame goes that `head` does not hold.
+    pub spill: &'a mut [u8],
+}
+
+impl<'a> Inbox<'a> {
+    /// A view for one call.
+    pub fn new(buffers: &'a mut InboxBuffers, pool: &'a mut Pool) -> Self {
+        Self { buffers, pool }
+    }
+
+    /// Buffers for a batch of frames of `class`, to be received into in order; fewer than the class's
+    /// batch, or none, when the pool is low.
+    pub fn slots(&mut self, class: SizeClass) -> impl ExactSizeIterator<Item = ReceiveSlot<'_>> {
+        let posted = &mut self.buffers.posted[class as usize];
+        for buffer in posted.iter_mut().filter(|buffer| buffer.is_empty()) {
+            let Some(fresh) = self.pool.take(class) else { break };
+            *buffer = fresh;
+        }
+        let mut ready = posted.iter().take_while(|buffer| !buffer.is_empty()).count();
+        if ready < posted.len() {
+            posted.sort_by_key(|buffer| buffer.is_empty());
+            ready = posted.iter().take_while(|buffer| !buffer.is_empty()).count();
+        }
+        let spills = self.buffers.spill.chunks_exact_mut(SPILL_BYTES);
+        posted[..ready]
+            .iter_mut()
+            .zip(spills)
+            .map(|(buffer, spill)| ReceiveSlot { head: &mut buffer[HEADROOM_BYTES..], spill })
+    }
+
+    /// The posted buffers themselves, headroom and all, each with its spill: for a port that needs
+    /// the headroom.
+    pub fn raw_slots(
+        &mut self,
+        class: SizeClass,
+    ) -> impl ExactSizeIterator<Item = (&mut [u8], &mut [u8])> {
+        let ready = self.slots(class).len();
+        let posted = &mut self.buffers.posted[class as usize];
+        let spills = self.buffers.spill.chunks_exact_mut(SPILL_BYTES);
+        posted[..ready].iter_mut().map(|buffer| &mut **buffer).zip(spills)
+    }
+
+    /// The first `len_bytes` received into slot number `place` of `class`, as far as its buffer goes.
+    #[must_use]
+    pub fn peek(&self, class: SizeClass, place: usize, len_bytes: usize) -> &[u8] {
+        let head = &self.buffers.posted[class as usize][place][HEADROOM_BYTES..];
+        &head[..len_bytes.min(head.len())]
+    }
+
+    /// A frame of `len_bytes` was received into slot number `place` of `class` (and its spill).
+    pub fn arrived(&mut self, class: SizeClass, place: usize, len_bytes: usize) {
+        let end = HEADROOM_BYTES + len_bytes;
+        if end <= class.bytes() {
+            self.arrived_at(class, place, HEADROOM_BYTES..end, Offload::NONE);
+            return;
+        }
+        let in_head = class.bytes() - HEADROOM_BYTES;
+        self.arrived_spilled(
+            class,
+            place,
+            HEADROOM_BYTES,
+            in_head,
+            len_bytes - in_head,
+            Offload::NONE,
+        );
+    }
+
+    /// A frame stands in `range` of slot `place`'s buffer.
+    pub fn arrived_at(
+        &mut self,
+        class: SizeClass,
+        place: usize,
+        range: Range<usize>,
+        offload: Offload,
+    ) {
+        if range.len() > FRAME_MAX_BYTES {
+            self.reject(DropReason::Oversize, range.len());
+            return;
+        }
+        let buffer = std::mem::take(&mut self.buffers.posted[class as usize][place]);
+        let frame = self.pool.fill(buffer, range, offload);
+        self.buffers.frames.push_back(frame);
+    }
+
+    /// A frame stands in slot `place`: `head_bytes` from `start` on in its buffer, and `spill_bytes`
+    /// in its spill. It is put together in a buffer that holds it.
+    pub fn arrived_spilled(
+        &mut self,
+        class: SizeClass,
+        place: usize,
+        start: usize,
+        head_bytes: usize,
+        spill_bytes: usize,
+        offload: Offload,
+    ) {
+        let len = head_bytes + spill_bytes;
+        if len > FRAME_MAX_BYTES || spill_bytes > SPILL_BYTES {
+            self.reject(DropReason::Oversize, len);
+            return;
+        }
+        let head = &self.buffers.posted[class as usize][place][start..start + head_bytes];
+        let spill = &self.buffers.spill[place * SPILL_BYTES..][..spill_bytes];
+        match self.pool.copy_parts(head, spill) {
+            Some(mut frame) => {
+                frame.offload = offload;
+                self.buffers.frames.push_back(frame);
+            }
+            None => self.reject(DropReason::NoBuffer, len),
+        }
+    }
+
+    /// Takes a copy of a frame that stands elsewhere; `false` when the pool has no room: the frame is
+    /// not counted then, and may be given again later.
+    pub fn copy(&mut self, frame: &[u8]) -> bool {
+        if frame.len() > FRAME_MAX_BYTES {
+            self.reject(DropReason::Oversize, frame.len());
+            return true;
+        }
+        let Some(frame) = self.pool.copy(frame) else { return false };
+        self.buffers.frames.push_back(frame);
+        true
+    }
+
+    /// Counts a frame that was received and is not passed on.
+    pub fn reject(&mut self, reason: DropReason, len_bytes: usize) {
+        self.buffers.rejected.count(reason);
+        self.buffers.rejected_bytes += len_bytes as u64;
+    }
+
+    /// How many frames are in the inbox now.
+    #[must_use]
+    pub fn len_frames(&self) -> usize {
+        self.buffers.frames.len()
+    }
+}
+
+/// Which class a port receives into: up at once when a frame spills, down when none of many batches
+/// needed the size.
+#[derive(Debug)]
+pub struct AdaptiveClass {
+    class: SizeClass,
+    smaller_batches: u32,
+}
+
+/// So many batches in a row must fit the next smaller class before the port goes down to it.
+const BATCHES_BEFORE_SMALLER: u32 = 64;
+
+impl Default for AdaptiveClass {
+    fn default() -> Self {
+        Self { class: SizeClass::Small, smaller_batches: 0 }
+    }
+}
+
+impl AdaptiveClass {
+    /// The class to receive into now.
+    #[must_use]
+    pub fn class(&self) -> SizeClass {
+        self.class
+    }
+
+    /// Tells the size of a batch's biggest frame.
+    pub fn saw_batch(&mut self, biggest_bytes: usize) {
+        let fitting = SizeClass::fitting(biggest_bytes);
+        if fitting >= self.class {
+            self.class = fitting;
+            self.smaller_batches = 0;
+            return;
+        }
+        self.smaller_batches += 1;
+        if self.smaller_batches >= BATCHES_BEFORE_SMALLER {
+            self.class = fitting;
+            self.smaller_batches = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_bigger_than_the_class_are_put_together() {
+        let mut buffers = InboxBuffers::default();
+        let mut pool = Pool::new(1 << 20);
+        let mut inbox = Inbox::new(&mut buffers, &mut pool);
+        let frame: Vec<u8> = (0..60_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        let head_bytes = {
+            let slot = inbox.slots(SizeClass::Small).nth(3).unwrap();
+            let (head, rest) = frame.split_at(slot.head.len());
+            slot.head.copy_from_slice(head);
+            slot.spill[..rest.len()].copy_from_slice(rest);
+            head.len()
+        };
+        assert_eq!(head_bytes, SizeClass::Small.bytes() - HEADROOM_BYTES);
+        inbox.arrived(SizeClass::Small, 3, frame.len());
+        let received = buffers.frames.pop_front().unwrap();
+        assert_eq!(pool.bytes(&received), frame);
+        pool.release(received);
+    }
+
+    #[test]
+    fn too_big_is_counted_not_passed() {
+        let mut buffers = InboxBuffers::default();
+        let mut pool = Pool::new(1 << 20);
+        let mut inbox = Inbox::new(&mut buffers, &mut pool);
+        assert_eq!(inbox.slots(SizeClass::Full).len(), SizeClass::Full.batch_frames());
+        inbox.arrived(SizeClass::Full, 0, FRAME_MAX_BYTES + 1);
+        inbox.arrived(SizeClass::Full, 1, FRAME_MAX_BYTES);
+        assert_eq!(inbox.len_frames(), 1);
+        assert_eq!(buffers.rejected.of(DropReason::Oversize), 1);
+    }
+
+    #[test]
+    fn a_low_pool_gives_fewer_slots() {
+        let mut buffers = InboxBuffers::default();
+        let mut pool = Pool::new(3 * SizeClass::Small.bytes());
+        let mut inbox = Inbox::new(&mut buffers, &mut pool);
+        assert_eq!(inbox.slots(SizeClass::Small).len(), 3);
+        inbox.arrived(SizeClass::Small, 0, 64);
+        assert_eq!(inbox.slots(SizeClass::Small).len(), 2, "what is posted still serves");
+        inbox.arrived(SizeClass::Small, 0, 64);
+        inbox.arrived(SizeClass::Small, 1, 64);
+        assert_eq!(inbox.slots(SizeClass::Small).len(), 0);
+    }
+
+    #[test]
+    fn the_class_follows_the_frames() {
+        let mut class = AdaptiveClass::default();
+        class.saw_batch(9000);
+        assert_eq!(class.class(), SizeClass::Jumbo);
+        for _ in 0..BATCHES_BEFORE_SMALLER - 1 {
+            class.saw_batch(100);
+        }
+        assert_eq!(class.class(), SizeClass::Jumbo);
+        class.saw_batch(100);
+        assert_eq!(class.class(), SizeClass::Small);
+    }
+}

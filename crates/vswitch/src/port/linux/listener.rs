@@ -1,0 +1,55 @@
+//! `stream:PATH`: a listener, each of whose clients is a port.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use nix::sys::socket::{Backlog, SockType, listen};
+
+use super::StreamPort;
+use super::socket_path::{Access, PathError, SocketPath};
+use crate::poller::Source;
+use crate::port::{Listener, Port};
+
+/// A unix stream socket that listens at a path.
+#[derive(Debug)]
+pub struct StreamListener {
+    _path: SocketPath,
+    listener: UnixListener,
+}
+
+impl StreamListener {
+    /// Binds `path` and listens there.
+    ///
+    /// # Errors
+    /// [`PathError`].
+    pub fn bind(path: &Path, access: Access) -> Result<Self, PathError> {
+        let (socket, bound) = SocketPath::bind(path, SockType::Stream, access)?;
+        listen(&socket, Backlog::MAXCONN).map_err(|errno| PathError::Os {
+            call: "listen at",
+            path: path.to_owned(),
+            source: errno.into(),
+        })?;
+        Ok(Self { _path: bound, listener: UnixListener::from(socket) })
+    }
+}
+
+impl Listener for StreamListener {
+    fn source(&self) -> Source {
+        Source { descriptor: self.listener.as_raw_fd(), generation: 0 }
+    }
+
+    fn accept(&mut self) -> io::Result<Option<Box<dyn Port>>> {
+        match self.listener.accept() {
+            Ok((client, _)) => Ok(Some(Box::new(StreamPort::new(OwnedFd::from(client))))),
+            Err(error) => match error.kind() {
+                // A client that went before it was taken is nobody's fault.
+                io::ErrorKind::WouldBlock
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::ConnectionAborted => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The host port: an `AF_PACKET` socket on an interface, either the switch's end of a pair whose other
+//! end is a bridge's member, or a plain interface.
+
+use std::os::fd::AsRawFd;
+
+use afpacket::{Checksum, FilterWord, Options, Outgoing, PacketSocket, SendError, Slot, State};
+use arrayvec::ArrayVec;
+
+use super::next_look;
+use crate::counters::DropReason;
+use crate::mac::MacAddr;
+use crate::offload::Offload;
+use crate::poller::Source;
+use crate::pool::{HEADROOM_BYTES, SizeClass};
+use crate::port::{
+    AdaptiveClass, BATCH_FRAMES_MAX, Gone, Inbox, Outbox, Port, Received, SendFault, Sent,
+};
+use crate::time::Nanos;
+
+/// A host port that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PacketPortError {
+    /// The socket.
+    #[error(transparent)]
+    Socket(#[from] afpacket::Error),
+    /// The filter for the ports' addresses.
+    #[error("make the filter for {addresses} addresses: {source}")]
+    Filter {
+        /// How many.
+        addresses: usize,
+        /// Why not.
+        source: bpf::stock::StockError,
+    },
+}
+
+/// An uplink.
+#[derive(Debug)]
+pub struct PacketPort {
+    socket: PacketSocket,
+    class: AdaptiveClass,
+    told_down: bool,
+}
+
+/// How many addresses a filter may name. Above it accepting everything costs less than comparing.
+pub const FILTER_ADDRESSES_MAX: usize = 256;
+
+impl PacketPort {
+    /// Opens `interface`, promiscuous.
+    ///
+    /// With `addresses`, the only ones that are behind the switch, the kernel passes just the frames
+    /// for those and for groups; without, or with more than [`FILTER_ADDRESSES_MAX`], all frames.
+    ///
+    /// `finished_frames` says that the interface never gives a frame with work left on it, because
+    /// its and its peer's offloads are off; otherwise each frame comes with a header that tells.
+    ///
+    /// # Errors
+    /// [`PacketPortError`].
+    pub fn open(
+        interface: &str,
+        addresses: Option<&[MacAddr]>,
+        finished_frames: bool,
+    ) -> Result<Self, PacketPortError> {
+        let filter = match addresses {
+            Some(addresses) if addresses.len() <= FILTER_ADDRESSES_MAX => narrow(addresses)?,
+            _ => Vec::new(),
+        };
+        let options = Options {
+            promiscuous: true,
+            vnet_hdr: !finished_frames,
+            receive_buffer_bytes: Some(BUFFER_BYTES),
+            send_buffer_bytes: Some(BUFFER_BYTES),
+        };
+        let socket = PacketSocket::open(interface, &filter, &options)?;
+        Ok(Self { socket, class: AdaptiveClass::default(), told_down: false })
+    }
+
+    /// The socket's buffers.
+    #[must_use]
+    pub fn granted(&self) -> super::Granted {
+        let buffers = self.socket.buffers();
+        super::Granted { send_bytes: buffers.send_bytes, receive_bytes: buffers.receive_bytes }
+    }
+
+    fn is_down(&mut self) {
+        if !std::mem::replace(&mut self.told_down, true) {
+            tracing::warn!(interface = self.socket.interface(), "the uplink is down");
+        }
+    }
+}
+
+const BUFFER_BYTES: usize = 4 << 20;
+
+/// The filter that passes what is for `addresses` and for groups.
+fn narrow(addresses: &[MacAddr]) -> Result<Vec<FilterWord>, PacketPortError> {
+    let macs: Vec<[u8; 6]> = addresses.iter().map(|mac| mac.0).collect();
+    let program = bpf::stock::to_macs(&macs, bpf::Dialect::Linux)
+        .map_err(|source| PacketPortError::Filter { addresses: macs.len(), source })?;
+    let word =
+        |insn: &bpf::RawInsn| FilterWord { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
+    Ok(program.words().iter().map(word).collect())
+}
+
+/// A received frame, before the slots' borrows end.
+struct Arrival {
+    start: usize,
+    head_bytes: usize,
+    tail_bytes: usize,
+    offload: Result<Offload, DropReason>,
+}
+
+impl Port for PacketPort {
+    fn source(&self) -> Option<Source> {
+        Some(Source { descriptor: self.socket.as_raw_fd(), generation: 0 })
+    }
+
+    fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
+        let class = self.class.class();
+        let mut slots: ArrayVec<Slot<'_>, BATCH_FRAMES_MAX> = inbox
+            .raw_slots(class)
+            .map(|(buffer, spill)| {
+                Slot::new(&mut buffer[HEADROOM_BYTES - afpacket::HEADROOM..]).with_spill(spill)
+            })
+            .collect();
+        if slots.is_empty() {
+            return Received::NoBuffers;
+        }
+        let count = match self.socket.receive(&mut slots) {
+            Ok(count) => count,
+            Err(error) => {
+                drop(slots);
+                return self.receive_failed(error, inbox);
+            }
+        };
+        let all = count == slots.len();
+        let arrivals: ArrayVec<Arrival, BATCH_FRAMES_MAX> =
+            slots[..count].iter().map(arrival).collect();
+        drop(slots);
+        let mut biggest = 0;
+        for (place, arrival) in arrivals.into_iter().enumerate() {
+            biggest = biggest.max(arrival.head_bytes + arrival.tail_bytes);
+            put(inbox, class, place, arrival);
+        }
+        self.class.saw_batch(biggest);
+        self.told_down = false;
+        if all { Received::More } else { Received::Drained }
+    }
+
+    fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
+        let frames: ArrayVec<Outgoing<'_>, { afpacket::BATCH_MAX }> =
+            outbox.iter().take(afpacket::BATCH_MAX).map(Outgoing::new).collect();
+        let (taken, why_not) = self.socket.send(&frames);
+        let fault = why_not.map(|error| match error {
+            SendError::WouldBlock => SendFault::Full { retry_after: None },
+            SendError::TooBig => SendFault::TooBig,
+            SendError::Lost | SendError::Invalid => SendFault::Lost,
+            SendError::Down => {
+                self.is_down();
+                SendFault::NoPeer
+            }
+            SendError::Gone => SendFault::Gone(gone()),
+            SendError::Os(error) => SendFault::Gone(Gone::Os(error)),
+            _ => SendFault::Lost,
+        });
+        Sent { taken_frames: taken, then: fault }
+    }
+
+    fn upkeep(&mut self, now: Nanos) -> Result<Nanos, Gone> {
+        // That an interface goes is told as if it were only set down: ask which it is.
+        match self.socket.state() {
+            State::Present => Ok(next_look(now)),
+            State::Gone => Err(gone()),
+        }
+    }
+
+    fn kernel_dropped_frames(&mut self) -> u64 {
+        self.socket.statistics().map_or(0, |statistics| statistics.dropped)
+    }
+}
+
+impl PacketPort {
+    fn receive_failed(&mut self, error: afpacket::ReceiveError, inbox: &mut Inbox<'_>) -> Received {
+        use afpacket::ReceiveError::{Down, Gone as Left, Inexpressible, Os, WouldBlock};
+        match error {
+            WouldBlock => Received::Drained,
+            Down => {
+                self.is_down();
+                Received::Drained
+            }
+            Left => Received::Gone(gone()),
+            Inexpressible => {
+                inbox.reject(DropReason::BadOffload, 0);
+                Received::More
+            }
+            Os(error) => Received::Gone(Gone::Os(error)),
+            _ => Received::Drained,
+        }
+    }
+}
+
+fn gone() -> Gone {
+    Gone::Os(std::io::Error::from_raw_os_error(libc::ENODEV))
+}
+
+fn arrival(slot: &Slot<'_>) -> Arrival {
+    let range = slot.range();
+    let offload = if slot.is_truncated() {
+        Err(DropReason::Oversize)
+    } else if !slot.vnet().is_finished() {
+        Err(DropReason::BadOffload)
+    } else if slot.checksum() == Checksum::Unfinished {
+        // Without a header nothing says where the checksum stands.
+        Err(DropReason::BadOffload)
+    } else {
+        Ok(Offload::NONE)
+    };
+    Arrival {
+        start: range.start + HEADROOM_BYTES - afpacket::HEADROOM,
+        head_bytes: range.len(),
+        tail_bytes: slot.tail().len(),
+        offload,
+    }
+}
+
+fn put(inbox: &mut Inbox<'_>, class: SizeClass, place: usize, arrival: Arrival) {
+    let Arrival { start, head_bytes, tail_bytes, offload } = arrival;
+    match offload {
+        Err(reason) => inbox.reject(reason, head_bytes + tail_bytes),
+        Ok(offload) if tail_bytes == 0 => {
+            inbox.arrived_at(class, place, start..start + head_bytes, offload);
+        }
+        Ok(offload) => {
+            inbox.arrived_spilled(class, place, start, head_bytes, tail_bytes, offload);
+        }
+    }
+}

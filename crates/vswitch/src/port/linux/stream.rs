@@ -1,0 +1,230 @@
+//! A connected stream of length-prefixed frames: an inherited `SOCK_STREAM` descriptor, or a
+//! listener's client.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::sys::socket::{MsgFlags, recv, sendmsg};
+
+use super::socket_buffers::{self, Granted};
+use crate::counters::DropReason;
+use crate::framing::{Deframer, PREFIX_BYTES, prefix};
+use crate::poller::Source;
+use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
+
+/// How many frames one call takes out of what was read.
+const RECEIVE_FRAMES_MAX: usize = 64;
+
+/// How many frames, and how many bytes, one call writes at most.
+const SEND_FRAMES_MAX: usize = 256;
+const SEND_BYTES_MAX: usize = 256 << 10;
+
+/// Frames up to this size are copied together with their prefixes into one piece; bigger ones are
+/// written from where they are. A copy of so few bytes costs less than one more piece for the kernel.
+const GATHERED_FRAME_MAX_BYTES: usize = 4096;
+
+/// A connected stream.
+#[derive(Debug)]
+pub struct StreamPort {
+    socket: OwnedFd,
+    generation: u32,
+    deframer: Deframer,
+    /// What was gathered for the write that runs now.
+    gathered: Vec<u8>,
+    /// The end of a frame of which the kernel took only the beginning. It goes before all else.
+    rest: Vec<u8>,
+    /// How much of `rest` is written already.
+    rest_written: usize,
+    granted: Granted,
+}
+
+/// One piece of a write.
+enum Piece {
+    /// This range of the gathered bytes.
+    Gathered(std::ops::Range<usize>),
+    /// The frame at this place of the outbox.
+    Frame(usize),
+}
+
+impl StreamPort {
+    /// A port on `socket`, whose buffers are enlarged. Its blocking mode does not matter and is not
+    /// changed: it may be shared with another process.
+    #[must_use]
+    pub fn new(socket: OwnedFd) -> Self {
+        Self::numbered(socket, 0)
+    }
+
+    /// As [`Self::new`], the `generation`th in the life of its port.
+    pub(super) fn numbered(socket: OwnedFd, generation: u32) -> Self {
+        let granted = socket_buffers::enlarge(&socket);
+        Self {
+            socket,
+            generation,
+            deframer: Deframer::default(),
+            gathered: Vec::new(),
+            rest: Vec::new(),
+            rest_written: 0,
+            granted,
+        }
+    }
+
+    /// The socket's buffers.
+    #[must_use]
+    pub fn granted(&self) -> Granted {
+        self.granted
+    }
+
+    /// Writes what is left of a frame begun before.
+    fn write_rest(&mut self) -> io::Result<()> {
+        while self.rest_written < self.rest.len() {
+            let left = [IoSlice::new(&self.rest[self.rest_written..])];
+            self.rest_written += self.write(&left)?;
+        }
+        self.rest.clear();
+        self.rest_written = 0;
+        Ok(())
+    }
+
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        Ok(sendmsg::<()>(self.socket.as_raw_fd(), pieces, &[], flags, None)?)
+    }
+
+    /// Writes the outbox's first frames; how many the stream has taken.
+    fn write_frames(&mut self, outbox: &Outbox<'_>) -> io::Result<usize> {
+        if outbox.is_empty() {
+            return Ok(0);
+        }
+        let mut gathered = std::mem::take(&mut self.gathered);
+        gathered.clear();
+        let mut pieces = arrayvec::ArrayVec::<Piece, { 2 * SEND_FRAMES_MAX }>::new();
+        let (mut frames, mut bytes, mut piece_start) = (0, 0, 0);
+        for (place, frame) in outbox.iter().enumerate().take(SEND_FRAMES_MAX) {
+            if place > 0 && bytes + frame.len() > SEND_BYTES_MAX {
+                break;
+            }
+            bytes += PREFIX_BYTES + frame.len();
+            frames += 1;
+            gathered.extend_from_slice(&prefix(frame.len()));
+            if frame.len() <= GATHERED_FRAME_MAX_BYTES {
+                gathered.extend_from_slice(frame);
+            } else {
+                pieces.push(Piece::Gathered(piece_start..gathered.len()));
+                pieces.push(Piece::Frame(place));
+                piece_start = gathered.len();
+            }
+        }
+        if piece_start < gathered.len() {
+            pieces.push(Piece::Gathered(piece_start..gathered.len()));
+        }
+        let slices: arrayvec::ArrayVec<IoSlice<'_>, { 2 * SEND_FRAMES_MAX }> = pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Gathered(range) => IoSlice::new(&gathered[range.clone()]),
+                Piece::Frame(place) => IoSlice::new(outbox.bytes(*place)),
+            })
+            .collect();
+        let written = self.write(&slices);
+        drop(slices);
+        self.gathered = gathered;
+        Ok(self.taken(outbox, frames, written?))
+    }
+
+    /// How many frames begin within the `written` bytes. The end of the last, where it was cut, is
+    /// kept to be written first of all next time; the frame counts as taken.
+    fn taken(&mut self, outbox: &Outbox<'_>, frames: usize, mut written: usize) -> usize {
+        for place in 0..frames {
+            if written == 0 {
+                return place;
+            }
+            let frame = outbox.bytes(place);
+            let whole = PREFIX_BYTES + frame.len();
+            if written < whole {
+                let head = prefix(frame.len());
+                self.rest.extend_from_slice(&head[written.min(PREFIX_BYTES)..]);
+                self.rest.extend_from_slice(&frame[written.saturating_sub(PREFIX_BYTES)..]);
+                return place + 1;
+            }
+            written -= whole;
+        }
+        frames
+    }
+
+    /// Puts whole frames into the inbox; `None` when there are no more.
+    fn deframe(&mut self, inbox: &mut Inbox<'_>) -> Option<Received> {
+        for _ in 0..RECEIVE_FRAMES_MAX {
+            match self.deframer.peek_frame() {
+                Ok(None) => return None,
+                Ok(Some(frame)) => {
+                    if !inbox.copy(frame) {
+                        return Some(Received::NoBuffers);
+                    }
+                    let _ = self.deframer.next_frame();
+                }
+                Err(error) => {
+                    inbox.reject(DropReason::BadFraming, 0);
+                    return Some(Received::Gone(Gone::Framing {
+                        length_bytes: error.length_bytes,
+                    }));
+                }
+            }
+        }
+        Some(Received::More)
+    }
+}
+
+impl Port for StreamPort {
+    fn source(&self) -> Option<Source> {
+        Some(Source { descriptor: self.socket.as_raw_fd(), generation: self.generation })
+    }
+
+    fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
+        if let Some(received) = self.deframe(inbox) {
+            return received;
+        }
+        let space = self.deframer.space();
+        let space_len = space.len();
+        match recv(self.socket.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => Received::Gone(Gone::Closed),
+            Ok(len) => {
+                self.deframer.filled(len);
+                match self.deframe(inbox) {
+                    Some(received) => received,
+                    None if len == space_len => Received::More,
+                    None => Received::Drained,
+                }
+            }
+            Err(nix::Error::EAGAIN) => {
+                self.deframer.shrink();
+                Received::Drained
+            }
+            Err(nix::Error::EINTR) => Received::More,
+            Err(nix::Error::ECONNRESET) => Received::Gone(Gone::Closed),
+            Err(errno) => Received::Gone(Gone::Os(errno.into())),
+        }
+    }
+
+    fn has_rest(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
+        match self.write_rest().and_then(|()| self.write_frames(outbox)) {
+            Ok(frames) if !self.rest.is_empty() => {
+                Sent::until(frames, SendFault::Full { retry_after: None })
+            }
+            Ok(frames) => Sent::all(frames),
+            Err(error) => Sent::until(0, write_fault(error)),
+        }
+    }
+}
+
+fn write_fault(error: io::Error) -> SendFault {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::EINTR | libc::ENOBUFS | libc::ENOMEM) => {
+            SendFault::Full { retry_after: None }
+        }
+        Some(libc::EPIPE | libc::ECONNRESET) => SendFault::Gone(Gone::Closed),
+        _ => SendFault::Gone(Gone::Os(error)),
+    }
+}

@@ -1,0 +1,120 @@
+//! The few calls that no library gives safely.
+#![allow(unsafe_code, reason = "peers' addresses, TUNSETIFF, taking over a descriptor")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// The address of a unix socket's peer, as the kernel gave it.
+#[derive(Clone, Copy)]
+pub(super) struct PeerAddress {
+    address: libc::sockaddr_un,
+    len: libc::socklen_t,
+}
+
+impl PeerAddress {
+    /// The path's bytes; empty for a socket that was never bound.
+    fn path(&self) -> &[u8] {
+        let at = std::mem::offset_of!(libc::sockaddr_un, sun_path);
+        let len = (self.len as usize).saturating_sub(at).min(self.address.sun_path.len());
+        // SAFETY: `len` bytes from sun_path's first on lie inside the array, are initialised, and
+        // i8 has u8's layout; the borrow is self's.
+        unsafe { std::slice::from_raw_parts(self.address.sun_path.as_ptr().cast::<u8>(), len) }
+    }
+}
+
+impl std::fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path();
+        let path = path.strip_suffix(b"\0").unwrap_or(path);
+        write!(f, "{}", path.escape_ascii())
+    }
+}
+
+impl std::fmt::Debug for PeerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PeerAddress({self})")
+    }
+}
+
+/// Who sent the first datagram that waits at `socket`, which stays there. `None` for a sender whose
+/// socket has no address.
+///
+/// (nix's `recvmsg` cannot be used: it panics at the empty address of such a sender.)
+pub(super) fn peek_sender(socket: BorrowedFd<'_>) -> io::Result<Option<PeerAddress>> {
+    // SAFETY: a sockaddr_un is plain data, for which zeros are a value.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    let mut len = libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).unwrap_or(0);
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: no bytes are asked for, so the buffer may be null; `address` has the `len` bytes told,
+    // and both live across the call.
+    let peeked = unsafe {
+        libc::recvfrom(
+            socket.as_raw_fd(),
+            std::ptr::null_mut(),
+            0,
+            flags,
+            (&raw mut address).cast(),
+            &raw mut len,
+        )
+    };
+    if peeked < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let sender = PeerAddress { address, len };
+    Ok(Some(sender).filter(|sender| !sender.path().is_empty()))
+}
+
+/// Connects a unix socket to a peer.
+pub(super) fn connect(socket: BorrowedFd<'_>, peer: &PeerAddress) -> io::Result<()> {
+    // SAFETY: the address is one that the kernel wrote, of the length it told, and lives across the
+    // call.
+    check(unsafe {
+        libc::connect(socket.as_raw_fd(), (&raw const peer.address).cast(), peer.len)
+    })?;
+    Ok(())
+}
+
+/// Ends a datagram socket's connection: it has no peer then, and hears everyone (connect(2), with
+/// `AF_UNSPEC`). What it had queued to be received is thrown away by the kernel.
+pub(super) fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let family = libc::sa_family_t::try_from(libc::AF_UNSPEC).unwrap_or(0);
+    let nobody = libc::sockaddr { sa_family: family, sa_data: [0; 14] };
+    let len = libc::socklen_t::try_from(size_of::<libc::sockaddr>()).unwrap_or(0);
+    // SAFETY: `nobody` is a whole sockaddr of the length given, and lives across the call.
+    check(unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, len) })?;
+    Ok(())
+}
+
+/// Makes an open `/dev/net/tun` the TAP interface `name`, without a packet-information header.
+/// Says the name that the kernel gave.
+pub(super) fn tap_attach(device: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    // SAFETY: an ifreq is plain data, for which zeros are a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.is_empty() || name.len() >= request.ifr_name.len() {
+        return Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG));
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI;
+    request.ifr_ifru.ifru_flags = i16::try_from(flags).unwrap_or(0);
+    // SAFETY: TUNSETIFF reads and writes one ifreq, which lives across the call.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
+    Ok(())
+}
+
+/// Takes over a descriptor that this process was started with. From now on it is closed with the
+/// value returned, and not passed on to children.
+///
+/// Each number may be taken over once; that is the caller's to see to (`inherited::inherit` does).
+pub(super) fn take_over(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers; a number that is not open is EBADF.
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: the descriptor is open (it has just been asked), came to this process from the one
+    // that started it, and nothing in this process owns it: `inherit` hands out each number once.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+fn check(result: i32) -> io::Result<i32> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

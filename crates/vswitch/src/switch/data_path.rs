@@ -1,0 +1,382 @@
+//! The way of the frames: read, decide, queue, send; and who waits for whom.
+
+use super::{Switch, port_of};
+use crate::counters::DropReason;
+use crate::fabric::{PortIndex, Verdict};
+use crate::frame::Frame;
+use crate::poller::Poller;
+use crate::port::{Inbox, Outbox, Received, SendFault};
+use crate::queue::{QUEUE_AGE_MAX, QUEUE_FRAMES_MAX, QUEUE_FRAMES_UNICAST};
+use crate::time::Nanos;
+
+/// How many batches of one port are read before others have their turn.
+const BATCHES_PER_TURN: usize = 4;
+
+/// How long a port rests when the pool is empty.
+const NO_BUFFERS_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// A waiting sender goes on when the queue it waits for has come down to this many frames: rarely
+/// enough that it is not woken for each frame, early enough that the target never runs dry.
+const RESUME_AT_FRAMES: usize = QUEUE_FRAMES_UNICAST / 2;
+
+/// What a target says to a frame.
+enum Admission {
+    Room,
+    /// It is full and making progress: its sender waits.
+    Wait,
+    Refused(DropReason),
+}
+
+impl<P: Poller> Switch<P> {
+    /// Reads a port, for one turn.
+    pub(super) fn read(&mut self, index: PortIndex) {
+        for _ in 0..BATCHES_PER_TURN {
+            let Some(port) = port_of(&mut self.members, index) else { return };
+            if port.is_paused() {
+                return;
+            }
+            let received = port.port.receive(&mut Inbox::new(&mut self.inbox, &mut self.pool));
+            if port.source_changed() {
+                self.touch(index);
+            }
+            self.now = self.poller.now();
+            self.count_rejected(index);
+            self.dispatch(index);
+            self.flush_dirty();
+            match received {
+                Received::More => {}
+                Received::Drained => {
+                    self.touch(index);
+                    return;
+                }
+                Received::NoBuffers => {
+                    let again_at = self.now + NO_BUFFERS_PAUSE;
+                    if let Some(port) = self.port_mut(index) {
+                        port.read_again_at = again_at;
+                    }
+                    self.due_at(again_at);
+                    self.touch(index);
+                    return;
+                }
+                Received::Gone(why) => {
+                    self.port_gone(index, &why);
+                    return;
+                }
+            }
+        }
+        self.read_soon(index);
+    }
+
+    /// Has a port read in the next round, whatever the poller says of it.
+    pub(super) fn read_soon(&mut self, index: PortIndex) {
+        if let Some(port) = self.port_mut(index)
+            && !port.in_pending
+        {
+            port.in_pending = true;
+            self.pending.push_back(index);
+        }
+    }
+
+    /// Decides on the frames of the inbox, which came in by `index`, until one has to wait.
+    fn dispatch(&mut self, index: PortIndex) {
+        while let Some(frame) = self.inbox.frames.pop_front() {
+            if !frame.offload.is_none() {
+                self.finish(index, frame);
+                continue;
+            }
+            let Some(port) = port_of(&mut self.members, index) else {
+                self.pool.release(frame);
+                continue;
+            };
+            let network = usize::from(port.settings.network.0);
+            let bytes = self.pool.bytes(&frame);
+            match self.networks[network].fabric.ingress(index, bytes, self.now) {
+                Verdict::Drop(reason) => {
+                    port.counters.ingress.dropped.count(reason);
+                    self.count_received(index, frame.len_bytes());
+                    self.pool.release(frame);
+                }
+                Verdict::Flood => {
+                    port.counters.ingress.flooded_frames += 1;
+                    self.count_received(index, frame.len_bytes());
+                    self.flood(index, network, frame);
+                }
+                Verdict::Forward(target) => match self.admit(target, &frame) {
+                    Admission::Wait => {
+                        self.inbox.frames.push_front(frame);
+                        self.hold(index, target);
+                        return;
+                    }
+                    admission => {
+                        let len_bytes = frame.len_bytes();
+                        if let Some(port) = self.port_mut(index) {
+                            port.counters.ingress.forwarded_frames += 1;
+                        }
+                        self.count_received(index, len_bytes);
+                        self.enqueue(target, frame, admission);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Queues a frame for every port of the network but the one it came from. Floods wait for nobody:
+    /// where a queue is full, the frame is dropped for that port alone.
+    fn flood(&mut self, from: PortIndex, network: usize, frame: Frame) {
+        for place in 0..self.networks[network].fabric.ports().len() {
+            let target = self.networks[network].fabric.ports()[place];
+            if target == from {
+                continue;
+            }
+            let copy = self.pool.share(&frame);
+            let admission = self.admit_flooded(target, &copy);
+            self.enqueue(target, copy, admission);
+        }
+        self.pool.release(frame);
+    }
+
+    fn admit(&mut self, target: PortIndex, frame: &Frame) -> Admission {
+        let bytes = self.pool.held_bytes(frame);
+        for attempt in 0..2 {
+            let Some(port) = port_of(&mut self.members, target) else {
+                return Admission::Refused(DropReason::NoPeer);
+            };
+            if port.queue.has_room(bytes, QUEUE_FRAMES_UNICAST, &self.pool) {
+                return Admission::Room;
+            }
+            if port.blocked {
+                return if port.is_stalled(self.now) {
+                    Admission::Refused(DropReason::Stalled)
+                } else {
+                    Admission::Wait
+                };
+            }
+            if attempt == 0 {
+                // Not blocked: it is only that nothing was sent yet in this batch.
+                self.flush(target);
+            }
+        }
+        Admission::Refused(DropReason::QueueFull)
+    }
+
+    fn admit_flooded(&mut self, target: PortIndex, frame: &Frame) -> Admission {
+        let bytes = self.pool.held_bytes(frame);
+        for attempt in 0..2 {
+            let Some(port) = port_of(&mut self.members, target) else {
+                return Admission::Refused(DropReason::NoPeer);
+            };
+            if port.queue.has_room(bytes, QUEUE_FRAMES_MAX, &self.pool) {
+                return Admission::Room;
+            }
+            if port.is_stalled(self.now) {
+                return Admission::Refused(DropReason::Stalled);
+            }
+            if attempt == 0 && !port.blocked {
+                self.flush(target);
+            }
+        }
+        Admission::Refused(DropReason::QueueFull)
+    }
+
+    fn enqueue(&mut self, target: PortIndex, frame: Frame, admission: Admission) {
+        let Some(port) = port_of(&mut self.members, target) else {
+            self.pool.release(frame);
+            return;
+        };
+        port.counters.egress.enqueued_frames += 1;
+        if let Admission::Refused(reason) = admission {
+            port.counters.egress.dropped.count(reason);
+            self.pool.release(frame);
+            return;
+        }
+        port.queue.push(frame, self.now, &self.pool);
+        if !port.blocked && !port.in_dirty {
+            port.in_dirty = true;
+            self.dirty.push(target);
+        }
+    }
+
+    /// The rest of the inbox waits until `target` has room.
+    fn hold(&mut self, index: PortIndex, target: PortIndex) {
+        let Some(port) = port_of(&mut self.members, index) else { return };
+        std::mem::swap(&mut port.hold, &mut self.inbox.frames);
+        port.waiting_on = Some(target);
+        port.counters.pauses += 1;
+        self.touch(index);
+        let Some(port) = self.port_mut(target) else { return };
+        port.waiters.push_back(index);
+        let due = port.due();
+        self.due_at(due);
+    }
+
+    /// Sends what was queued in this batch.
+    fn flush_dirty(&mut self) {
+        while let Some(index) = self.dirty.pop() {
+            if let Some(port) = self.port_mut(index) {
+                port.in_dirty = false;
+                if !port.blocked {
+                    self.flush(index);
+                }
+            }
+        }
+    }
+
+    /// Sends a port's queue, as far as it goes.
+    pub(super) fn flush(&mut self, index: PortIndex) {
+        loop {
+            let Some(port) = port_of(&mut self.members, index) else { return };
+            let rest = port.port.has_rest();
+            if port.queue.is_empty() && !rest {
+                self.unblock(index);
+                return;
+            }
+            if port.gone {
+                self.drop_queue(index, DropReason::NoPeer);
+                return;
+            }
+            let sent = port.port.send(&Outbox::new(&port.queue, &self.pool));
+            for _ in 0..sent.taken_frames {
+                let Some(frame) = port.queue.pop(&self.pool) else { break };
+                port.counters.egress.sent_frames += 1;
+                port.counters.egress.sent_bytes += frame.len_bytes() as u64;
+                self.pool.release(frame);
+            }
+            if sent.taken_frames > 0 {
+                port.progress_at = self.now;
+            }
+            if port.source_changed() {
+                self.touch(index);
+            }
+            match sent.then {
+                None if sent.taken_frames > 0 || rest => {}
+                // A port that neither sends nor says why: leave the frames to the next attempt.
+                None => return,
+                Some(SendFault::TooBig) => self.drop_first(index, DropReason::Mtu),
+                Some(SendFault::Lost) => self.drop_first(index, DropReason::Kernel),
+                Some(SendFault::NoPeer) => self.drop_queue(index, DropReason::NoPeer),
+                Some(SendFault::Gone(why)) => {
+                    self.drop_queue(index, DropReason::NoPeer);
+                    self.port_gone(index, &why);
+                    return;
+                }
+                Some(SendFault::Full { retry_after }) => {
+                    self.block(index, retry_after);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn block(&mut self, index: PortIndex, retry_after: Option<std::time::Duration>) {
+        let now = self.now;
+        let Some(port) = self.port_mut(index) else { return };
+        if !port.blocked {
+            port.blocked = true;
+            port.progress_at = now;
+        }
+        port.retry_at = retry_after.map_or(Nanos::NEVER, |after| now + after);
+        let due = port.due().min(now + QUEUE_AGE_MAX);
+        self.due_at(due);
+        self.touch(index);
+        self.offer_room(index);
+    }
+
+    fn unblock(&mut self, index: PortIndex) {
+        let Some(port) = self.port_mut(index) else { return };
+        if port.blocked {
+            port.blocked = false;
+            port.retry_at = Nanos::NEVER;
+            self.touch(index);
+        }
+        self.offer_room(index);
+    }
+
+    fn drop_first(&mut self, index: PortIndex, reason: DropReason) {
+        let Some(port) = port_of(&mut self.members, index) else { return };
+        if let Some(frame) = port.queue.pop(&self.pool) {
+            port.counters.egress.dropped.count(reason);
+            self.pool.release(frame);
+        }
+    }
+
+    pub(super) fn drop_queue(&mut self, index: PortIndex, reason: DropReason) {
+        while self.port_mut(index).is_some_and(|port| !port.queue.is_empty()) {
+            self.drop_first(index, reason);
+        }
+        self.unblock(index);
+    }
+
+    /// Lets the senders that wait for this port go on, if there is room enough.
+    pub(super) fn offer_room(&mut self, index: PortIndex) {
+        let Some(port) = self.port_mut(index) else { return };
+        if !port.waiters.is_empty() && port.queue.len() <= RESUME_AT_FRAMES {
+            self.free(index);
+        }
+    }
+
+    pub(super) fn free(&mut self, index: PortIndex) {
+        if let Some(port) = self.port_mut(index)
+            && !port.in_freed
+        {
+            port.in_freed = true;
+            self.freed.push_back(index);
+        }
+    }
+
+    /// Lets the senders go on that wait for a target with room, each with what it held, in the order
+    /// in which they came, until the target is full again.
+    pub(super) fn resume_waiters(&mut self) {
+        while let Some(waiter) = self.abandoned.pop_front() {
+            self.resume(waiter);
+        }
+        for _ in 0..self.freed.len() {
+            let Some(target) = self.freed.pop_front() else { return };
+            let Some(port) = self.port_mut(target) else { continue };
+            port.in_freed = false;
+            for _ in 0..port.waiters.len() {
+                let Some(waiter) = self.port_mut(target).and_then(|port| port.waiters.pop_front())
+                else {
+                    break;
+                };
+                self.resume(waiter);
+            }
+        }
+    }
+
+    /// Decides on what a port held, and reads it again when nothing had to wait.
+    fn resume(&mut self, index: PortIndex) {
+        let Some(port) = port_of(&mut self.members, index) else { return };
+        port.waiting_on = None;
+        debug_assert!(self.inbox.frames.is_empty(), "an inbox is dispatched before the next");
+        std::mem::swap(&mut port.hold, &mut self.inbox.frames);
+        self.dispatch(index);
+        self.flush_dirty();
+        if self.port_mut(index).is_some_and(|port| !port.is_paused()) {
+            self.touch(index);
+            self.read_soon(index);
+        }
+    }
+
+    fn count_received(&mut self, index: PortIndex, len_bytes: usize) {
+        if let Some(port) = self.port_mut(index) {
+            port.counters.ingress.received_frames += 1;
+            port.counters.ingress.received_bytes += len_bytes as u64;
+        }
+    }
+
+    /// Counts what the port itself could not pass on.
+    fn count_rejected(&mut self, index: PortIndex) {
+        if self.inbox.rejected.total() == 0 {
+            return;
+        }
+        let rejected = std::mem::take(&mut self.inbox.rejected);
+        let bytes = std::mem::take(&mut self.inbox.rejected_bytes);
+        let Some(port) = self.port_mut(index) else { return };
+        let ingress = &mut port.counters.ingress;
+        ingress.received_frames += rejected.total();
+        ingress.received_bytes += bytes;
+        for (reason, frames) in rejected.iter() {
+            ingress.dropped.add(reason, frames);
+        }
+    }
+}

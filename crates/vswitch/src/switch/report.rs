@@ -1,0 +1,110 @@
+//! What the switch tells of itself.
+
+use super::{Member, Switch};
+use crate::counters::{Drops, PortCounters};
+use crate::fabric::PortIndex;
+use crate::poller::Poller;
+
+/// All ports and listeners at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// In the order of their places.
+    pub ports: Vec<PortReport>,
+    /// In the order of their places.
+    pub listeners: Vec<ListenerReport>,
+}
+
+/// One port.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct PortReport {
+    pub index: PortIndex,
+    pub name: String,
+    pub network: String,
+    pub counters: PortCounters,
+    /// Frames waiting to be sent.
+    pub queued_frames: usize,
+    /// Frames read and held until their target has room.
+    pub held_frames: usize,
+    /// The other end is gone for good.
+    pub gone: bool,
+}
+
+/// One listener, with the sums of its clients that have ended.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ListenerReport {
+    pub name: String,
+    pub network: String,
+    pub clients: usize,
+    pub accepted: u64,
+    pub turned_away: u64,
+    pub ended: PortCounters,
+}
+
+impl<P: Poller> Switch<P> {
+    /// The counters of all ports now.
+    pub fn report(&mut self) -> Report {
+        let mut report = Report::default();
+        for (place, member) in self.members.iter_mut().enumerate() {
+            match &mut member.member {
+                Member::None => {}
+                Member::Port(port) => {
+                    port.counters.kernel_dropped_frames = port.port.kernel_dropped_frames();
+                    report.ports.push(PortReport {
+                        index: PortIndex(u16::try_from(place).unwrap_or(u16::MAX)),
+                        name: port.settings.name.clone(),
+                        network: self.networks[usize::from(port.settings.network.0)].name.clone(),
+                        counters: port.counters,
+                        queued_frames: port.queue.len(),
+                        held_frames: port.hold.len(),
+                        gone: port.gone,
+                    });
+                }
+                Member::Listener(listener) => {
+                    let network = usize::from(listener.settings.network.0);
+                    report.listeners.push(ListenerReport {
+                        name: listener.settings.name.clone(),
+                        network: self.networks[network].name.clone(),
+                        clients: listener.clients,
+                        accepted: listener.accepted,
+                        turned_away: listener.turned_away,
+                        ended: listener.ended,
+                    });
+                }
+            }
+        }
+        report
+    }
+
+    /// Bytes of the pool's buffers, and how many buffers hold frames: for tests of what is bounded.
+    #[must_use]
+    pub fn memory(&self) -> (usize, usize) {
+        (self.pool.allocated_bytes(), self.pool.filled_slots())
+    }
+}
+
+impl PortCounters {
+    /// Adds another port's counters to these.
+    pub(super) fn add(&mut self, other: &Self) {
+        let (to, from) = (&mut self.ingress, &other.ingress);
+        to.received_frames += from.received_frames;
+        to.received_bytes += from.received_bytes;
+        to.forwarded_frames += from.forwarded_frames;
+        to.flooded_frames += from.flooded_frames;
+        add_drops(&mut to.dropped, &from.dropped);
+        let (to, from) = (&mut self.egress, &other.egress);
+        to.enqueued_frames += from.enqueued_frames;
+        to.sent_frames += from.sent_frames;
+        to.sent_bytes += from.sent_bytes;
+        add_drops(&mut to.dropped, &from.dropped);
+        self.kernel_dropped_frames += other.kernel_dropped_frames;
+        self.pauses += other.pauses;
+    }
+}
+
+fn add_drops(to: &mut Drops, from: &Drops) {
+    for (reason, frames) in from.iter() {
+        to.add(reason, frames);
+    }
+}

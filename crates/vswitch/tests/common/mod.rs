@@ -1,0 +1,85 @@
+//! What the tests on real sockets share: a switch on a thread of its own, and frames.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::thread::JoinHandle;
+
+use vswitch::MacAddr;
+use vswitch::fabric::{PortPolicy, Settings};
+use vswitch::poller::Epoll;
+use vswitch::port::Port;
+use vswitch::switch::{Handle, NetworkId, PortSettings, Report, Switch, WhenGone};
+
+/// A switch that runs until it is stopped or dropped.
+pub(crate) struct Running {
+    pub(crate) handle: Handle<Epoll>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts a switch with what `set_up` adds to its only network.
+    pub(crate) fn start(set_up: impl FnOnce(&mut Switch<Epoll>, NetworkId)) -> Self {
+        let mut switch = Switch::new(Epoll::new().unwrap());
+        let network = switch.add_network("test", Settings::default());
+        set_up(&mut switch, network);
+        let handle = switch.handle();
+        let thread = std::thread::spawn(move || switch.run().unwrap());
+        Self { handle, thread: Some(thread) }
+    }
+
+    /// The last counters, and the end.
+    pub(crate) fn stop(self) -> Report {
+        self.handle.report().expect("it runs")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.stop();
+        let ended = self.thread.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            ended.expect("joined once").expect("the switch's thread did not panic");
+        }
+    }
+}
+
+pub(crate) fn settings(network: NetworkId, name: &str) -> PortSettings {
+    PortSettings {
+        name: name.to_owned(),
+        network,
+        policy: PortPolicy::default(),
+        when_gone: WhenGone::Keep,
+    }
+}
+
+pub(crate) fn add(switch: &mut Switch<Epoll>, network: NetworkId, name: &str, port: Box<dyn Port>) {
+    switch.add_port(settings(network, name), port).unwrap();
+}
+
+pub(crate) fn station(n: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, n])
+}
+
+/// A frame of `size` bytes that carries a number where there is room for it.
+pub(crate) fn frame(to: MacAddr, from: MacAddr, size: usize, number: u64) -> Vec<u8> {
+    let fill = number.to_le_bytes()[0] ^ 0x5a;
+    let mut frame = vec![fill; size];
+    frame[..6].copy_from_slice(&to.0);
+    frame[6..12].copy_from_slice(&from.0);
+    frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+    if let Some(place) = frame.get_mut(14..22) {
+        place.copy_from_slice(&number.to_le_bytes());
+    }
+    frame
+}
+
+pub(crate) fn number(frame: &[u8]) -> u64 {
+    u64::from_le_bytes(frame[14..22].try_into().unwrap())
+}
+
+/// Both sums of every port.
+pub(crate) fn assert_balanced(report: &Report) {
+    for port in &report.ports {
+        assert!(port.counters.ingress.balances(), "{port:?}");
+        assert!(port.counters.egress.balances(port.queued_frames), "{port:?}");
+    }
+}
