@@ -135,7 +135,7 @@ struct Parser {
 impl Parser {
     fn line(&mut self, number: usize, text: &str) -> Result<(), ParseReason> {
         let mut line = Line::new(text)?;
-        if let Some(index) = line.index()? {
+        if let Some(index) = line.index {
             let expected = self.asm.len();
             if usize::try_from(index) != Ok(expected) {
                 return Err(ParseReason::Index { expected, found: index });

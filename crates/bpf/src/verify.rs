@@ -4,6 +4,8 @@ use crate::ancillary::Ancillary;
 use crate::insn::{AluOp, Instruction, Operand, RawInsn};
 use crate::opcode as op;
 
+mod translation;
+
 /// Whose rules: the two kernels take different programs and run some of them differently.
 ///
 /// | | Linux | XNU |
@@ -85,6 +87,9 @@ pub enum Reason {
         /// Index of the instruction that it would go to.
         target: u64,
     },
+    /// Linux: a jump that its translation of the program is too long for.
+    #[error("jump too far in the kernel's translation of the program")]
+    TranslatedJump,
     /// A packet load from further on than the kernel allows.
     #[error("load from offset {k:#x}, the limit is {limit:#x}")]
     LoadOffset {
@@ -120,7 +125,7 @@ impl Dialect {
 ///
 /// Linux may refuse a valid program for other reasons: ENOMEM when its translation is larger than
 /// `net.core.optmem_max` (128 KiB, in older kernels 20 KiB) with 8 bytes for each instruction of
-/// the translation, which has 1 to 17 for one of these.
+/// the translation, which has 1 to 21 for one of these. While a filter is replaced both count.
 /// For XNU `debug.bpf_maxbufsize` is taken to be what it is unless changed, 512 KiB.
 ///
 /// # Errors
@@ -149,7 +154,15 @@ pub fn verify(dialect: Dialect, words: &[RawInsn]) -> Result<(), VerifyError> {
         return Err(VerifyError::Instruction { index: last, reason });
     }
     match dialect {
-        Dialect::Linux => scratch_is_set(words),
+        Dialect::Linux => {
+            scratch_is_set(words)?;
+            match translation::first_jump_too_far(words) {
+                Some(index) => {
+                    Err(VerifyError::Instruction { index, reason: Reason::TranslatedJump })
+                }
+                None => Ok(()),
+            }
+        }
         Dialect::Xnu => Ok(()),
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum Argument {
 }
 
 pub(super) struct Line<'t> {
+    /// The number of a listing's line, `(012)`.
+    pub(super) index: Option<u32>,
     tokens: Vec<Token<'t>>,
     next: usize,
 }
@@ -66,7 +68,7 @@ pub(super) fn without_comments(text: &str) -> String {
 impl<'t> Line<'t> {
     pub(super) fn new(text: &'t str) -> Result<Self, ParseReason> {
         let mut tokens = Vec::new();
-        let mut rest = text.trim_start();
+        let (index, mut rest) = index(text.trim_start())?;
         while let Some(first) = rest.chars().next() {
             let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let signed = first == '-' && rest[1..].starts_with(|c: char| c.is_ascii_digit());
@@ -89,17 +91,7 @@ impl<'t> Line<'t> {
             });
             rest = behind.trim_start();
         }
-        Ok(Self { tokens, next: 0 })
-    }
-
-    /// The number of a listing's line, `(012)`.
-    pub(super) fn index(&mut self) -> Result<Option<u32>, ParseReason> {
-        if !self.symbol('(') {
-            return Ok(None);
-        }
-        let index = self.number()?;
-        self.expect(')')?;
-        Ok(Some(index))
+        Ok(Self { index, tokens, next: 0 })
     }
 
     /// `name:`
@@ -261,8 +253,19 @@ impl<'t> Line<'t> {
     }
 }
 
+/// The number in front of a listing's line and what follows. It is decimal, with zeros in front.
+fn index(text: &str) -> Result<(Option<u32>, &str), ParseReason> {
+    let Some((digits, rest)) = text.strip_prefix('(').and_then(|text| text.split_once(')')) else {
+        return Ok((None, text));
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse().ok().filter(|_| is_number);
+    let number = number.ok_or_else(|| ParseReason::Number(digits.to_owned()))?;
+    Ok((Some(number), rest.trim_start()))
+}
+
 /// A number of 32 bits as `text` writes it; negative ones are two's complement.
-pub(crate) fn number(text: &str) -> Result<u32, ParseReason> {
+fn number(text: &str) -> Result<u32, ParseReason> {
     let bad = || ParseReason::Number(text.to_owned());
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

@@ -83,14 +83,18 @@ fn a_tcpdump_listing() {
         (002) ja       3
         (003) ret      #262144
         (004) ret      #0";
-    let expected = [
+    let in_words = [
         (0x28, 0, 0, 12),
         (0x15, 0, 2, 0x806),
         (0x05, 0, 0, 0),
         (0x06, 0, 0, 262_144),
         (6, 0, 0, 0),
     ];
-    assert_eq!(words(listing), expected);
+    assert_eq!(words(listing), in_words);
+    let long: String = (0..12).map(|index| format!("({index:03}) ret #{index}\n")).collect();
+    assert_eq!(words(&long)[9], (0x06, 0, 0, 9));
+    assert_eq!(reason("(+1) ret #0"), (1, ParseReason::Number("+1".into())));
+    assert_eq!(reason("(1 ret #0"), (1, expected("an instruction", "'('")));
     assert_eq!(reason("(001) ret #0"), (1, ParseReason::Index { expected: 0, found: 1 }));
 }
 
