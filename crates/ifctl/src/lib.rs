@@ -1,1 +1,63 @@
-//! Network interfaces of this machine: list, create, change, bridge.
+//! Network interfaces of this machine: list them, make and destroy pairs and bridges, change them,
+//! join them.
+//!
+//! [`Interfaces`] is a handle to the kernel; on Linux it is one rtnetlink socket. It works in the
+//! network namespace of the thread that opened it, wherever it is used afterwards. What is asked
+//! for is done when a method returns; a method that fails says which call it was, on which object,
+//! why, and what can be done about it ([`Error::to_do`]).
+//!
+//! Interfaces that a program makes for itself are best held by [`OwnedInterface`], which takes
+//! them away again when it is dropped.
+//!
+//! ```no_run
+//! use ifctl::{Interfaces, OwnedInterface, PairOptions};
+//!
+//! # fn main() -> Result<(), ifctl::Error> {
+//! let mut interfaces = Interfaces::open()?;
+//! let mtu = interfaces.find("br0")?.mtu;
+//! // Made with the bridge's MTU: a bridge's own MTU follows its smallest member.
+//! let pair = OwnedInterface::pair("vsw0", "vsw0p", PairOptions { mtu: Some(mtu) })?;
+//! interfaces.mute("vsw0p")?;
+//! interfaces.disable_offloads("vsw0")?;
+//! interfaces.add_member("br0", "vsw0")?;
+//! interfaces.set_up("vsw0", true)?;
+//! interfaces.set_up("vsw0p", true)?;
+//! // … frames …
+//! pair.destroy()?; // both ends; dropping it does the same, but can only log a failure
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A platform is one folder behind this face; it supplies `Handle` with the methods that
+//! `interfaces.rs` calls. Where there is none yet, the handle is absent and the types remain.
+
+#[cfg(target_os = "linux")]
+mod guard;
+#[cfg(target_os = "linux")]
+mod interfaces;
+#[cfg(target_os = "linux")]
+mod linux;
+
+mod call;
+mod error;
+mod interface;
+mod member;
+mod name;
+
+pub use call::Call;
+pub use error::Error;
+#[cfg(target_os = "linux")]
+pub use guard::OwnedInterface;
+pub use interface::{Address, Flags, Interface, Kind, OperState};
+#[cfg(target_os = "linux")]
+pub use interfaces::Interfaces;
+pub use member::{Member, Membership, PortState};
+pub use name::{NAME_LEN_MAX, NameFault, check_name};
+
+/// How a pair is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct PairOptions {
+    /// Largest packet in bytes, without the Ethernet header, of both ends; `None` leaves the
+    /// kernel's default of 1500. It holds from the moment the pair exists.
+    pub mtu: Option<u32>,
+}

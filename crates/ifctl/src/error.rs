@@ -1,0 +1,262 @@
+//! What can go wrong, and what to do about it.
+
+use std::{error, fmt, io};
+
+use crate::{Call, Kind, NAME_LEN_MAX, NameFault};
+
+/// A call that failed. Prints as `what: why`; [`Error::to_do`] has the advice.
+#[derive(Debug)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are the objects that the variant's line speaks of")]
+pub enum Error {
+    /// No interface can have this name.
+    InvalidName { call: Call, name: String, fault: NameFault },
+    /// There is no interface of this name.
+    NotFound { call: Call, name: String },
+    /// There is one already.
+    Exists { call: Call, name: String },
+    /// Both ends of a pair were to have this name.
+    SameName { call: Call, name: String },
+    /// A bridge was asked for, and this is something else.
+    NotABridge { call: Call, name: String, kind: Kind },
+    /// The interface belongs to another master already (a bridge, a bond, …), and was left there.
+    OtherMaster { call: Call, member: String, master: String },
+    /// The interface is no member of this bridge.
+    NotAMember { call: Call, bridge: String, member: String },
+    /// The interface takes an MTU from `min` to `max` only.
+    MtuRejected { call: Call, name: String, mtu: u32, min: u32, max: u32 },
+    /// A prefix longer than the address.
+    InvalidPrefix { call: Call, prefix_len: u8, max: u8 },
+    /// These offloads cannot be turned off on this interface.
+    OffloadsLeft { call: Call, features: Vec<String> },
+    /// IPv6 stayed on, since `path` could not be written.
+    NotMuted { call: Call, path: String, source: io::Error },
+    /// The calling thread is in another network namespace than the handle.
+    OtherNamespace { call: Call },
+    /// The kernel said no: `source` has the errno, `detail` the kernel's own words if it gave any.
+    Refused { call: Call, detail: Option<String>, source: io::Error },
+    /// The interfaces kept changing while they were being read, `attempts` times.
+    Interrupted { call: Call, attempts: u32 },
+    /// The kernel's answer is not what its protocol promises.
+    Malformed { call: Call, reason: &'static str },
+}
+
+impl Error {
+    /// The call that failed.
+    #[must_use]
+    pub fn call(&self) -> &Call {
+        match self {
+            Self::InvalidName { call, .. }
+            | Self::NotFound { call, .. }
+            | Self::Exists { call, .. }
+            | Self::SameName { call, .. }
+            | Self::NotABridge { call, .. }
+            | Self::OtherMaster { call, .. }
+            | Self::NotAMember { call, .. }
+            | Self::MtuRejected { call, .. }
+            | Self::InvalidPrefix { call, .. }
+            | Self::OffloadsLeft { call, .. }
+            | Self::NotMuted { call, .. }
+            | Self::OtherNamespace { call }
+            | Self::Refused { call, .. }
+            | Self::Interrupted { call, .. }
+            | Self::Malformed { call, .. } => call,
+        }
+    }
+
+    /// Why it failed, without the call: the part of the message after the first colon.
+    #[must_use]
+    pub fn why(&self) -> impl fmt::Display + '_ {
+        Why(self)
+    }
+
+    /// The kernel's error number, where it gave one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Refused { source, .. } | Self::NotMuted { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// What a person can do about it, where that is known.
+    #[must_use]
+    pub fn to_do(&self) -> Option<String> {
+        Some(match self {
+            Self::InvalidName { fault: NameFault::TooLong { .. }, .. } => {
+                format!("choose a name of at most {NAME_LEN_MAX} bytes")
+            }
+            Self::InvalidName { .. } => "choose a name of letters, digits, - _ . and @".into(),
+            Self::NotFound { .. } => "`vswitch if list` shows what there is".into(),
+            Self::Exists { name, .. } => {
+                format!("choose another name, or `vswitch if destroy {name}` first")
+            }
+            Self::SameName { .. } => "give the two ends different names".into(),
+            Self::NotABridge { .. } => "`vswitch bridge create` makes a bridge".into(),
+            Self::OtherMaster { member, master, .. } => {
+                format!("`vswitch bridge remove {master} {member}` first, if that is meant")
+            }
+            Self::NotAMember { bridge, .. } => {
+                format!("`vswitch bridge members {bridge}` shows who is")
+            }
+            Self::MtuRejected { min, max, .. } => format!("choose an MTU from {min} to {max}"),
+            Self::InvalidPrefix { max, .. } => format!("choose a prefix of 0 to {max} bits"),
+            Self::OffloadsLeft { .. } => "use a veth pair, whose offloads can all be off".into(),
+            Self::NotMuted { .. } => {
+                "make /proc/sys writable here, or set net.ipv6.conf.default.disable_ipv6=1 \
+                 before (for a container: --sysctl)"
+                    .into()
+            }
+            Self::OtherNamespace { .. } => "open the handle in the thread that uses it".into(),
+            Self::Refused { call, source, .. } => return advice(call, source),
+            Self::Interrupted { .. } => "try again when fewer interfaces come and go".into(),
+            Self::Malformed { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call(), self.why())
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Refused { source, .. } | Self::NotMuted { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+struct Why<'a>(&'a Error);
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Error::InvalidName { fault, .. } => write!(f, "{fault}"),
+            Error::NotFound { name, .. } => write!(f, "there is no interface {name}"),
+            Error::Exists { name, .. } => write!(f, "there is an interface {name} already"),
+            Error::SameName { name, .. } => write!(f, "both ends would be named {name}"),
+            Error::NotABridge { name, kind, .. } => {
+                write!(f, "{name} is no bridge (its kind is {kind})")
+            }
+            Error::OtherMaster { member, master, .. } => {
+                write!(f, "{member} belongs to {master} already")
+            }
+            Error::NotAMember { bridge, member, .. } => {
+                write!(f, "{member} is no member of {bridge}")
+            }
+            Error::MtuRejected { name, min, max, .. } => {
+                write!(f, "{name} takes an MTU from {min} to {max}")
+            }
+            Error::InvalidPrefix { prefix_len, max, .. } => {
+                write!(f, "a prefix of {prefix_len} bits is longer than the address ({max} bits)")
+            }
+            Error::OffloadsLeft { features, .. } => {
+                write!(f, "the driver keeps these on: {}", features.join(", "))
+            }
+            Error::NotMuted { path, source, .. } => {
+                write!(f, "IPv6 is on, and cannot be turned off: write {path}: {source}")
+            }
+            Error::OtherNamespace { .. } => {
+                f.write_str("the handle was opened in another network namespace")
+            }
+            Error::Refused { detail: Some(detail), source, .. } => write!(f, "{source}: {detail}"),
+            Error::Refused { detail: None, source, .. } => write!(f, "{source}"),
+            Error::Interrupted { attempts, .. } => {
+                write!(f, "the interfaces changed while being read, {attempts} times in a row")
+            }
+            Error::Malformed { reason, .. } => write!(f, "the kernel's answer is broken: {reason}"),
+        }
+    }
+}
+
+/// What an errno means for the call that met it.
+fn advice(call: &Call, source: &io::Error) -> Option<String> {
+    use io::ErrorKind as E;
+    let advice = match (source.kind(), call) {
+        // IPv6 answers EACCES, not EPERM, on an interface where it is switched off.
+        (E::PermissionDenied, Call::AddAddress { name, address, .. })
+            if address.is_ipv6() && source.raw_os_error() == Some(EACCES) =>
+        {
+            format!("IPv6 is off there: sysctl net.ipv6.conf.{name}.disable_ipv6=0")
+        }
+        (E::PermissionDenied, _) => "run as root, or give it CAP_NET_ADMIN".into(),
+        (E::AlreadyExists, Call::AddAddress { .. }) => "it has that address already".into(),
+        (E::Unsupported, Call::CreatePair { .. }) => "load the kernel module veth".into(),
+        (E::Unsupported, Call::CreateBridge { .. }) => "load the kernel module bridge".into(),
+        (E::Unsupported, Call::Destroy { .. }) => {
+            "only interfaces made by software can be destroyed".into()
+        }
+        (E::Unsupported | E::InvalidInput, Call::AddMember { .. }) => {
+            "a bridge takes Ethernet interfaces, but no loopback, wireless station or macvlan"
+                .into()
+        }
+        (_, Call::AddMember { .. }) if source.raw_os_error() == Some(ELOOP) => {
+            "a bridge cannot be a member of a bridge; join them by a veth pair".into()
+        }
+        (_, Call::AddMember { .. }) if source.raw_os_error() == Some(EXFULL) => {
+            "a bridge holds 1023 members; use a second bridge".into()
+        }
+        (E::ResourceBusy, _) => "something else uses it: `ip -d link show` tells what".into(),
+        _ => return None,
+    };
+    Some(advice)
+}
+
+// Numbers of Linux; std has no stable kind for the last two, and two numbers for the first.
+const EACCES: i32 = 13;
+const ELOOP: i32 = 40;
+const EXFULL: i32 = 54;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPERM: i32 = 1;
+
+    fn refused(call: Call, errno: i32) -> Error {
+        Error::Refused { call, detail: None, source: io::Error::from_raw_os_error(errno) }
+    }
+
+    #[test]
+    fn it_names_the_call_the_object_the_errno_and_the_way_out() {
+        let call = Call::CreatePair { a: "vsw0".into(), b: "vsw0p".into() };
+        let error = refused(call, EPERM);
+        assert_eq!(
+            error.to_string(),
+            "create veth pair vsw0/vsw0p: Operation not permitted (os error 1)"
+        );
+        assert_eq!(error.to_do().as_deref(), Some("run as root, or give it CAP_NET_ADMIN"));
+        assert_eq!(error.errno(), Some(EPERM));
+        assert!(error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn the_kernels_own_words_are_kept() {
+        let error = Error::Refused {
+            call: Call::Destroy { name: "a".into() },
+            detail: Some("words".into()),
+            source: io::Error::from_raw_os_error(22),
+        };
+        assert_eq!(error.to_string(), "destroy a: Invalid argument (os error 22): words");
+    }
+
+    #[test]
+    fn advice_depends_on_the_call() {
+        let join = Call::AddMember { bridge: "br0".into(), member: "br1".into() };
+        assert!(refused(join.clone(), ELOOP).to_do().unwrap().contains("veth pair"));
+        assert!(refused(join.clone(), EXFULL).to_do().unwrap().contains("1023"));
+        assert!(refused(join, 22).to_do().unwrap().contains("Ethernet"));
+        let v6 = Call::AddAddress {
+            name: "a".into(),
+            address: "fd00::1".parse().unwrap(),
+            prefix_len: 64,
+        };
+        assert!(refused(v6.clone(), EACCES).to_do().unwrap().contains("disable_ipv6"));
+        assert!(refused(v6, EPERM).to_do().unwrap().contains("root"));
+        assert_eq!(refused(Call::List, 5).to_do(), None);
+    }
+}

@@ -1,0 +1,302 @@
+//! The Linux half: rtnetlink for nearly all, ioctls and /proc/sys for what it cannot.
+
+mod address;
+mod attributes;
+mod ioctl;
+mod link;
+mod mac;
+mod message;
+mod mute;
+mod namespace;
+mod offloads;
+mod socket;
+
+use std::collections::HashMap;
+use std::io;
+
+use libc::{EBUSY, EEXIST, EINVAL, ENODEV, ERANGE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+
+use self::link::{End, Link};
+use self::socket::RouteSocket;
+use crate::{Address, Call, Error, Flags, Interface, Kind, Member, Membership, PairOptions};
+
+/// A handle to the interfaces of a namespace. The names it is given are checked already.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    socket: RouteSocket,
+}
+
+impl Handle {
+    pub(crate) fn open(call: &Call) -> Result<Self, Error> {
+        let refused = |source| Error::Refused { call: call.clone(), detail: None, source };
+        Ok(Self { socket: RouteSocket::open().map_err(refused)? })
+    }
+
+    pub(crate) fn list(&mut self, call: &Call) -> Result<Vec<Interface>, Error> {
+        let mut links =
+            self.socket.all(&link::get_all(), Link::read).map_err(|failure| failure.of(call))?;
+        let mut addresses = self.addresses(call, None)?;
+        links.sort_by_key(|link| link.index);
+        let names: HashMap<u32, String> =
+            links.iter().map(|link| (link.index, link.name.clone())).collect();
+        let interface = |link: Link| {
+            let addresses = addresses.remove(&link.index).unwrap_or_default();
+            let master = link.master.and_then(|master| names.get(&master).cloned());
+            interface(link, addresses, master)
+        };
+        Ok(links.into_iter().map(interface).collect())
+    }
+
+    pub(crate) fn find(&mut self, call: &Call, name: &str) -> Result<Interface, Error> {
+        let link = self.link(call, name)?;
+        let addresses = self.addresses(call, Some(link.index))?.remove(&link.index);
+        let master = match link.master {
+            Some(master) => self.name_of(call, master)?,
+            None => None,
+        };
+        Ok(interface(link, addresses.unwrap_or_default(), master))
+    }
+
+    pub(crate) fn create_pair(
+        &mut self,
+        call: &Call,
+        (a, b): (&str, &str),
+        options: PairOptions,
+    ) -> Result<(), Error> {
+        if a == b {
+            return Err(Error::SameName { call: call.clone(), name: a.to_owned() });
+        }
+        let end = |name| End { name, mac: mac::random_high(), mtu: options.mtu };
+        let request = link::create_pair(end(a), end(b));
+        let Err(failure) = self.socket.change(request, NLM_F_CREATE | NLM_F_EXCL) else {
+            return Ok(());
+        };
+        match (failure.errno(), options.mtu) {
+            (Some(EEXIST), _) => {
+                let name = if self.link(call, a).is_ok() { a } else { b };
+                Err(Error::Exists { call: call.clone(), name: name.to_owned() })
+            }
+            (Some(EINVAL | ERANGE), Some(mtu)) if !VETH_MTU.contains(&mtu) => {
+                let (&min, &max) = (VETH_MTU.start(), VETH_MTU.end());
+                Err(Error::MtuRejected { call: call.clone(), name: a.to_owned(), mtu, min, max })
+            }
+            _ => Err(failure.of(call)),
+        }
+    }
+
+    pub(crate) fn create_bridge(&mut self, call: &Call, name: &str) -> Result<(), Error> {
+        let request = link::create_bridge(name);
+        self.socket.change(request, NLM_F_CREATE | NLM_F_EXCL).map_err(|failure| {
+            match failure.errno() {
+                Some(EEXIST) => Error::Exists { call: call.clone(), name: name.to_owned() },
+                _ => failure.of(call),
+            }
+        })
+    }
+
+    pub(crate) fn destroy(&mut self, call: &Call, name: &str) -> Result<(), Error> {
+        let index = self.link(call, name)?.index;
+        if self.destroy_index(call, index)? {
+            return Ok(());
+        }
+        Err(Error::NotFound { call: call.clone(), name: name.to_owned() })
+    }
+
+    /// Destroys the interface of this number, and tells whether there was one.
+    pub(crate) fn destroy_index(&mut self, call: &Call, index: u32) -> Result<bool, Error> {
+        match self.socket.change(link::delete(index), 0) {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.errno() == Some(ENODEV) => Ok(false),
+            Err(failure) => Err(failure.of(call)),
+        }
+    }
+
+    pub(crate) fn set_up(&mut self, call: &Call, name: &str, up: bool) -> Result<(), Error> {
+        let index = self.link(call, name)?.index;
+        let request = link::set_flag(index, Flags::UP, up);
+        self.socket.change(request, 0).map_err(|failure| failure.of(call))
+    }
+
+    pub(crate) fn set_mtu(&mut self, call: &Call, name: &str, mtu: u32) -> Result<(), Error> {
+        let link = self.link(call, name)?;
+        let Err(failure) = self.socket.change(link::set_mtu(link.index, mtu), 0) else {
+            return Ok(());
+        };
+        match (failure.errno(), link.mtu_range) {
+            (Some(EINVAL | ERANGE), Some((min, max))) if !(min..=max).contains(&mtu) => {
+                Err(Error::MtuRejected { call: call.clone(), name: link.name, mtu, min, max })
+            }
+            _ => Err(failure.of(call)),
+        }
+    }
+
+    pub(crate) fn members(&mut self, call: &Call, bridge: &str) -> Result<Vec<Member>, Error> {
+        let bridge = self.bridge(call, bridge)?;
+        let request = link::get_by_master(bridge.index);
+        let links = self.socket.all(&request, Link::read).map_err(|failure| failure.of(call))?;
+        let own = links.iter().filter(|link| link.master == Some(bridge.index));
+        let mut members: Vec<Member> = own.filter_map(Link::member).collect();
+        members.sort_by_key(|member| member.port_no);
+        Ok(members)
+    }
+
+    pub(crate) fn add_member(
+        &mut self,
+        call: &Call,
+        bridge: &str,
+        member: &str,
+    ) -> Result<Membership, Error> {
+        let bridge = self.bridge(call, bridge)?;
+        let member = self.link(call, member)?;
+        match member.master {
+            Some(master) if master == bridge.index => return Ok(Membership::AlreadyMember),
+            Some(master) => return Err(self.other_master(call, &member, master)),
+            None => {}
+        }
+        match ioctl::add_bridge_port(self.socket.fd(), &bridge.name, member.index) {
+            Ok(()) => Ok(Membership::Added),
+            Err(source) => self.not_added(call, &bridge, &member, source),
+        }
+    }
+
+    pub(crate) fn remove_member(
+        &mut self,
+        call: &Call,
+        bridge: &str,
+        member: &str,
+    ) -> Result<(), Error> {
+        let bridge = self.bridge(call, bridge)?;
+        let member = self.link(call, member)?;
+        let not_a_member = || Error::NotAMember {
+            call: call.clone(),
+            bridge: bridge.name.clone(),
+            member: member.name.clone(),
+        };
+        if member.master != Some(bridge.index) {
+            return Err(not_a_member());
+        }
+        match ioctl::remove_bridge_port(self.socket.fd(), &bridge.name, member.index) {
+            Ok(()) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(EINVAL) => Err(not_a_member()),
+            Err(source) => Err(Error::Refused { call: call.clone(), detail: None, source }),
+        }
+    }
+
+    pub(crate) fn mute(&mut self, call: &Call, name: &str) -> Result<(), Error> {
+        let link = self.link(call, name)?;
+        mute::mute(&mut self.socket, call, link)
+    }
+
+    pub(crate) fn disable_offloads(&mut self, call: &Call, name: &str) -> Result<(), Error> {
+        offloads::turn_off(self.socket.fd(), call, name)
+    }
+
+    pub(crate) fn add_address(
+        &mut self,
+        call: &Call,
+        name: &str,
+        address: Address,
+    ) -> Result<(), Error> {
+        let max = if address.address.is_ipv4() { 32 } else { 128 };
+        if address.prefix_len > max {
+            let prefix_len = address.prefix_len;
+            return Err(Error::InvalidPrefix { call: call.clone(), prefix_len, max });
+        }
+        let request = address::add(self.link(call, name)?.index, address);
+        self.socket.change(request, NLM_F_CREATE | NLM_F_EXCL).map_err(|failure| failure.of(call))
+    }
+
+    fn link(&mut self, call: &Call, name: &str) -> Result<Link, Error> {
+        self.socket.one(link::get_by_name(name), Link::read).map_err(|failure| {
+            match failure.errno() {
+                Some(ENODEV) => Error::NotFound { call: call.clone(), name: name.to_owned() },
+                _ => failure.of(call),
+            }
+        })
+    }
+
+    fn bridge(&mut self, call: &Call, name: &str) -> Result<Link, Error> {
+        let link = self.link(call, name)?;
+        match link.kind {
+            Kind::Bridge => Ok(link),
+            kind => Err(Error::NotABridge { call: call.clone(), name: link.name, kind }),
+        }
+    }
+
+    /// The name of the interface `index`, if there is one still.
+    fn name_of(&mut self, call: &Call, index: u32) -> Result<Option<String>, Error> {
+        match self.socket.one(link::get_by_index(index), Link::read) {
+            Ok(link) => Ok(Some(link.name)),
+            Err(failure) if failure.errno() == Some(ENODEV) => Ok(None),
+            Err(failure) => Err(failure.of(call)),
+        }
+    }
+
+    fn addresses(
+        &mut self,
+        call: &Call,
+        index: Option<u32>,
+    ) -> Result<HashMap<u32, Vec<Address>>, Error> {
+        let request = address::get(index);
+        let found = match self.socket.all(&request, address::read) {
+            Ok(found) => found,
+            // The filter's answer for an interface that went away since its link was read.
+            Err(failure) if index.is_some() && failure.errno() == Some(ENODEV) => Vec::new(),
+            Err(failure) => return Err(failure.of(call)),
+        };
+        let mut addresses: HashMap<u32, Vec<Address>> = HashMap::new();
+        for (index, address) in found {
+            addresses.entry(index).or_default().push(address);
+        }
+        Ok(addresses)
+    }
+
+    /// Finds out why `member` was not added: another may have been faster, for this bridge or for
+    /// another one.
+    fn not_added(
+        &mut self,
+        call: &Call,
+        bridge: &Link,
+        member: &Link,
+        source: io::Error,
+    ) -> Result<Membership, Error> {
+        if source.raw_os_error() == Some(EBUSY) {
+            match self.link(call, &member.name)?.master {
+                Some(master) if master == bridge.index => return Ok(Membership::AlreadyMember),
+                Some(master) => return Err(self.other_master(call, member, master)),
+                None => {}
+            }
+        }
+        Err(Error::Refused { call: call.clone(), detail: None, source })
+    }
+
+    fn other_master(&mut self, call: &Call, member: &Link, master: u32) -> Error {
+        let member = member.name.clone();
+        match self.name_of(call, master) {
+            Ok(name) => {
+                let master = name.unwrap_or_else(|| format!("interface {master}"));
+                Error::OtherMaster { call: call.clone(), member, master }
+            }
+            Err(error) => error,
+        }
+    }
+}
+
+fn interface(link: Link, addresses: Vec<Address>, master: Option<String>) -> Interface {
+    Interface {
+        index: link.index,
+        name: link.name,
+        kind: link.kind,
+        mac: link.mac,
+        addresses,
+        mtu: link.mtu,
+        flags: link.flags,
+        state: link.state,
+        master,
+        peer_index: link.peer,
+    }
+}
+
+/// What a veth end takes: `ETH_MIN_MTU` to `ETH_MAX_MTU` (drivers/net/veth.c).
+const VETH_MTU: std::ops::RangeInclusive<u32> = 68..=65535;

@@ -1,0 +1,112 @@
+//! Which names an interface can have.
+
+use std::fmt;
+
+/// Longest name of an interface in bytes: `IFNAMSIZ` (16) less its terminating zero.
+pub const NAME_LEN_MAX: usize = 15;
+
+/// Tells whether an interface can have the name `name`: the rules of Linux's `dev_valid_name`
+/// (net/core/dev.c), and no `%`, of which the kernel would make a name of its own choice.
+///
+/// # Errors
+/// What is wrong with it.
+///
+/// ```
+/// use ifctl::{NameFault, check_name};
+///
+/// assert_eq!(check_name("vsw0"), Ok(()));
+/// assert_eq!(check_name("a-name-of-16-chr"), Err(NameFault::TooLong { len: 16 }));
+/// ```
+pub fn check_name(name: &str) -> Result<(), NameFault> {
+    if name.is_empty() {
+        return Err(NameFault::Empty);
+    }
+    if name.len() > NAME_LEN_MAX {
+        return Err(NameFault::TooLong { len: name.len() });
+    }
+    if name == "." || name == ".." {
+        return Err(NameFault::Directory);
+    }
+    match name.chars().find(|&c| !is_allowed(c)) {
+        Some(character) => Err(NameFault::Character { character }),
+        None => Ok(()),
+    }
+}
+
+/// Why a name cannot be an interface's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NameFault {
+    /// It has no characters.
+    Empty,
+    /// It has `len` bytes, more than [`NAME_LEN_MAX`].
+    TooLong {
+        /// The name's length in bytes.
+        len: usize,
+    },
+    /// It is `.` or `..`, which name directories (each interface has one below `/proc` and `/sys`).
+    Directory,
+    /// It holds a character that no name may hold.
+    Character {
+        /// The first such character.
+        character: char,
+    },
+}
+
+impl fmt::Display for NameFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the name of an interface is empty"),
+            Self::TooLong { len } => {
+                write!(f, "the name has {len} bytes, an interface's at most {NAME_LEN_MAX}")
+            }
+            Self::Directory => f.write_str("\".\" and \"..\" are no names of interfaces"),
+            Self::Character { character } => {
+                write!(f, "the name of an interface cannot hold {character:?}")
+            }
+        }
+    }
+}
+
+fn is_allowed(character: char) -> bool {
+    // The kernel looks at bytes, as Latin-1: a byte 0xa0 is a space to it, so "à" (c3 a0) is refused.
+    let mut utf8 = [0; 4];
+    let latin1_space = character.encode_utf8(&mut utf8).bytes().any(|byte| byte == 0xa0);
+    !(character.is_control()
+        || character.is_whitespace()
+        || latin1_space
+        || matches!(character, '/' | ':' | '%'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_linux_takes() {
+        for name in ["a", "eth0.10", "br-0_a@b", "fifteen-bytes-x", "é", "...", "all"] {
+            assert_eq!(check_name(name), Ok(()), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_it_does_not() {
+        let of = |character| Err(NameFault::Character { character });
+        for (name, fault) in [
+            ("", Err(NameFault::Empty)),
+            ("sixteen-bytes-xx", Err(NameFault::TooLong { len: 16 })),
+            ("éééééééé", Err(NameFault::TooLong { len: 16 })),
+            (".", Err(NameFault::Directory)),
+            ("..", Err(NameFault::Directory)),
+            ("a/b", of('/')),
+            ("a:1", of(':')),
+            ("a b", of(' ')),
+            ("a\n", of('\n')),
+            ("a\0b", of('\0')),
+            ("veth%d", of('%')),
+            ("à", of('à')),
+        ] {
+            assert_eq!(check_name(name), fault, "{name:?}");
+        }
+    }
+}
