@@ -87,8 +87,10 @@ pub enum SendError {
     /// The frame is over the interface's MTU (EMSGSIZE).
     #[error("the frame is over the interface's MTU")]
     TooBig,
-    /// The kernel's queue was full and the frame is lost (ENOBUFS).
-    #[error("the interface's queue was full")]
+    /// The kernel took the frame and lost it: its queue was full (ENOBUFS), or it could not finish
+    /// the frame, for want of memory or because the frame's headers are not those that its
+    /// virtio-net header speaks of (ENOMEM).
+    #[error("the interface's queue was full, or the frame could not be finished")]
     Lost,
     /// The kernel refused the frame for what it is (EINVAL): under 14 bytes, or with a virtio-net
     /// header that does not fit its bytes.

@@ -291,7 +291,7 @@ impl PacketSocket {
         match error.raw_os_error() {
             Some(libc::EAGAIN) => SendError::WouldBlock,
             Some(libc::EMSGSIZE) => SendError::TooBig,
-            Some(libc::ENOBUFS) => SendError::Lost,
+            Some(libc::ENOBUFS | libc::ENOMEM) => SendError::Lost,
             Some(libc::EINVAL) => SendError::Invalid,
             Some(libc::ENETDOWN) if self.state() == State::Present => SendError::Down,
             Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV) => SendError::Gone,
