@@ -1,13 +1,165 @@
 //! `vswitch exec`.
 
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitCode, ExitStatus};
+
+use command_fds::{CommandFdExt, FdMapping};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::{Pid, User, initgroups, setgid, setuid};
+use vswitch::MacAddr;
+use vswitchd::access::{Caller, user};
+use vswitchd::config::{Attachment, Network, PortSpec, UplinkSpec};
 
 use crate::failure::Failure;
+use crate::host::{self, NetworkOptions};
+use crate::signals;
 
-/// To be written.
+/// Run a command with its network card on descriptor 3, and a switch for as long as it runs.
+///
+/// The command's card is a unix datagram socket, one datagram to a frame, as vfkit, krunkit and QEMU
+/// take it. The command runs as the user who called sudo, so that a VM need not run as root. When it
+/// ends, the switch ends too, with the command's exit code (128 and the signal's number when a
+/// signal ended it). SIGINT and SIGTERM are passed on to it.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Arguments {}
+#[command(after_help = "\
+Examples:
+  QEMU on the bridge br0:
+    sudo vswitch exec --uplink bridge:br0 -- qemu-system-x86_64 -nographic \\
+      -netdev dgram,id=n,local.type=fd,local.str=3 -device virtio-net-pci,netdev=n disk.img")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    network: NetworkOptions,
 
-pub(crate) fn main(_arguments: Arguments) -> Result<ExitCode, Failure> {
-    Err(Failure::new("exec", "not written yet"))
+    /// How the network reaches the host's: bridge:BR[,create][,member=IF], iface:IF or none
+    #[arg(long, value_name = "UPLINK")]
+    uplink: UplinkSpec,
+
+    /// More ports of the same network, as in `vswitch run`
+    #[arg(long = "port", value_name = "PORT")]
+    ports: Vec<PortSpec>,
+
+    /// The card's address: frames from any other are dropped
+    #[arg(long, value_name = "MAC")]
+    mac: Option<MacAddr>,
+
+    /// Whom to run the command as: a name or number [default: the user who called sudo]
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// The descriptor that the command finds its card on.
+const CARD: i32 = 3;
+
+/// Says to this program, started anew, that it is to become the command.
+pub(crate) const BECOME: &str = "__become";
+
+pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
+    host::start_logging(arguments.network.log_format);
+    let access = arguments.network.access()?;
+    let who = match &arguments.user {
+        Some(name) => Some(user(name).map_err(|error| Failure::new("choose the user", error))?),
+        None => Caller::from_sudo(),
+    };
+    let pair = SockFlag::SOCK_CLOEXEC;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Datagram, None, pair)
+        .map_err(|errno| Failure::new("make a pair of sockets", errno))?;
+    let card = PortSpec {
+        name: "cmd".to_owned(),
+        attachment: Attachment::Fd(ours.into_raw_fd()),
+        mac: arguments.mac,
+    };
+    let ports = [card].into_iter().chain(arguments.ports).collect();
+    let network = Network { name: arguments.network.name, uplink: arguments.uplink, ports, access };
+    let mut service = host::start(network)?;
+    let mut child = spawn(&arguments.command, theirs, who)?;
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    let passed_on = signals::on_termination(move || {
+        // It may have ended this very moment; then there is nobody to tell.
+        let _ = kill(pid, Signal::SIGTERM);
+    })?;
+    let stop = service.handle();
+    let waiter = std::thread::spawn(move || {
+        let status = child.wait();
+        stop.stop();
+        status
+    });
+    let ran = service.run().map_err(|error| Failure::new("run the switch", error));
+    let status =
+        waiter.join().map_err(|_| Failure::new("wait for the command", "its thread died"))?;
+    passed_on.end();
+    eprint!("{}", host::counters_table(&service.finish()));
+    ran?;
+    let status = status.map_err(|error| Failure::new("wait for the command", error))?;
+    Ok(exit_code(status))
+}
+
+/// Starts the command as `who`, by way of this program: the change of user happens in the child, by
+/// [`become_command`], where nothing else runs.
+fn spawn(command: &[OsString], card: OwnedFd, who: Option<Caller>) -> Result<Child, Failure> {
+    let shown = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let failed = move |error: &dyn std::fmt::Display| Failure::new(format!("run {shown}"), error);
+    let this = std::env::current_exe().map_err(|error| failed(&error))?;
+    let mut child = Command::new(this);
+    child.arg(BECOME);
+    child.arg(who.map_or_else(String::new, |who| format!("{}:{}", who.uid, who.gid)));
+    child.args(command);
+    child
+        .fd_mappings(vec![FdMapping { parent_fd: card, child_fd: CARD }])
+        .map_err(|error| failed(&error))?;
+    child.spawn().map_err(|error| failed(&error))
+}
+
+/// The child's half of [`spawn`]: `arguments` are the user's numbers and the command. Comes back only
+/// when it failed.
+pub(crate) fn become_command(arguments: &[OsString]) -> ExitCode {
+    let (Some(who), Some(command)) = (arguments.first(), arguments.get(1)) else {
+        return ExitCode::from(2);
+    };
+    if let Some(failure) = change_user(&who.to_string_lossy()) {
+        eprintln!("vswitch: {failure}");
+        return ExitCode::from(126);
+    }
+    let error = Command::new(command).args(&arguments[2..]).exec();
+    let failure = Failure::new(format!("run {}", command.to_string_lossy()), &error);
+    eprintln!("vswitch: {failure}");
+    // As a shell does: 127 when there is no such command, 126 when it cannot be run.
+    ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+}
+
+fn change_user(who: &str) -> Option<Failure> {
+    let (uid, gid) = who.split_once(':')?;
+    let failed = |why: &dyn std::fmt::Display| {
+        Some(
+            Failure::new(format!("become user {uid}"), why)
+                .to_do("only root can run a command as another user"),
+        )
+    };
+    let (Ok(uid), Ok(gid)) = (uid.parse::<u32>(), gid.parse::<u32>()) else {
+        return failed(&"no number");
+    };
+    let (uid, gid) = (uid.into(), nix::unistd::Gid::from_raw(gid));
+    if uid == nix::unistd::Uid::effective() {
+        return None;
+    }
+    // Its groups too: a VM needs kvm's.
+    let groups = match User::from_uid(uid) {
+        Ok(Some(user)) => {
+            let name = std::ffi::CString::new(user.name).unwrap_or_default();
+            initgroups(&name, gid)
+        }
+        _ => nix::unistd::setgroups(&[gid]),
+    };
+    groups.and_then(|()| setgid(gid)).and_then(|()| setuid(uid)).err().and_then(|e| failed(&e))
+}
+
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

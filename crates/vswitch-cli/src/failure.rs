@@ -17,6 +17,7 @@ impl Failure {
     }
 
     /// Adds what the person can do about it.
+    #[allow(clippy::wrong_self_convention, reason = "not a conversion: what there is to do")]
     pub(crate) fn to_do(mut self, to_do: impl Into<String>) -> Self {
         self.to_do = Some(to_do.into());
         self

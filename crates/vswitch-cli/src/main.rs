@@ -9,10 +9,12 @@ mod bridge;
 mod exec;
 mod failure;
 mod filter;
+mod host;
 mod interface;
 mod output;
 mod probe;
 mod run;
+mod signals;
 
 /// A layer-2 switch for virtual machines.
 #[derive(Parser, Debug)]
@@ -34,6 +36,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == exec::BECOME) {
+        return exec::become_command(&words[2..]);
+    }
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run::main(arguments),
         Command::Exec(arguments) => exec::main(arguments),

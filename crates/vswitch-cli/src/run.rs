@@ -2,12 +2,54 @@
 
 use std::process::ExitCode;
 
+use vswitchd::config::{Network, PortSpec, UplinkSpec};
+
 use crate::failure::Failure;
+use crate::host::{self, NetworkOptions};
+use crate::output::print_text;
+use crate::signals;
 
-/// To be written.
+/// Run a switch until SIGINT or SIGTERM.
+///
+/// Prints one JSON line on stdout when it is ready ({"event":"ready",…}) and one at its end
+/// ({"event":"stopped",…}, with the counters of each port); logs and a table of the counters go to
+/// stderr.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Arguments {}
+#[command(after_help = "\
+Examples:
+  A network of two VMs, without root; the first port is for vfkit, krunkit or QEMU's dgram:
+    vswitch run --uplink none --port vm1=unixgram:/tmp/vm1.sock --port vm2=stream:/tmp/vm2.sock
+  VMs on the host's bridge br0:
+    sudo vswitch run --uplink bridge:br0 --port vm1=unixgram:/run/vm1.sock,mac=52:54:00:00:00:01
+  A bridge of its own, with the card eth1 in it, taken away at the end:
+    sudo vswitch run --uplink bridge:br9,create,member=eth1 --port vm1=stream:/run/vm1.sock")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    network: NetworkOptions,
 
-pub(crate) fn main(_arguments: Arguments) -> Result<ExitCode, Failure> {
-    Err(Failure::new("run", "not written yet"))
+    /// How the network reaches the host's: bridge:BR[,create][,member=IF], iface:IF or none
+    #[arg(long, value_name = "UPLINK")]
+    uplink: UplinkSpec,
+
+    /// Where a VM plugs in, NAME=KIND:ARG[,mac=MAC], with a KIND of unixgram:PATH, stream:PATH,
+    /// stream-connect:PATH, fd:N or tap:IFNAME; may be given many times
+    #[arg(long = "port", value_name = "PORT", required = true)]
+    ports: Vec<PortSpec>,
+}
+
+pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { network, uplink, ports } = arguments;
+    host::start_logging(network.log_format);
+    let access = network.access()?;
+    let network = Network { name: network.name, uplink, ports, access };
+    let mut service = host::start(network)?;
+    let stop = service.handle();
+    let signals = signals::on_termination(move || stop.stop())?;
+    print_text(&host::json_line(service.ready())?)?;
+    let ran = service.run().map_err(|error| Failure::new("run the switch", error));
+    signals.end();
+    let stopped = service.finish();
+    print_text(&host::json_line(&stopped)?)?;
+    eprint!("{}", host::counters_table(&stopped));
+    ran.map(|()| ExitCode::SUCCESS)
 }

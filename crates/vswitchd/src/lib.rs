@@ -1,1 +1,16 @@
-//! The switch as a service: configuration, uplinks, ports, life cycle.
+//! The switch as a service: what it is to be, how it comes up, runs and goes down.
+//!
+//! [`config`] says what is wanted, a [`Platform`](platform::Platform) makes ports and uplinks of it,
+//! and a [`Service`] is a switch with all of them, taking away at its end what it made. The binary
+//! `vswitch` is arguments and words over this crate; the same service runs on a simulated platform.
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod config;
+#[cfg(target_os = "linux")]
+pub mod linux;
+pub mod platform;
+pub mod report;
+mod service;
+
+pub use service::{Service, StartError};

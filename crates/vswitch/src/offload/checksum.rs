@@ -169,6 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn checksum_of_zero_is_written_as_ones() {
+        let mut frame = [0; 60];
+        frame[20..22].copy_from_slice(&[0xff, 0xfe]);
+        frame[26..28].copy_from_slice(&[0x00, 0x01]);
+        complete_checksum(&mut frame, &unfinished(20, 6)).expect("a place in the frame");
+        assert_eq!(frame[26..28], [0xff, 0xff]);
+    }
+
+    #[test]
     fn finished_frame_is_left_alone() {
         let mut frame = [7; 60];
         for checksum in [Checksum::Complete, Checksum::Verified] {

@@ -306,6 +306,30 @@ mod tests {
     }
 
     #[test]
+    fn segment_without_payload_is_one_frame() {
+        let example = Shape { payload: 0, segment: 10, ..tcp(V6) }.build();
+        let pieces = cut(&example);
+        assert_eq!(pieces.len(), 1);
+        check_piece(&example, 0, 1, &pieces[0]);
+    }
+
+    #[test]
+    fn piece_of_the_length_that_ip_can_say_is_the_longest() {
+        for (version, longest) in [(V4, 65_535 - 20 - 32), (V6, 65_535 - 32)] {
+            let whole = Shape { payload: longest, segment: u16::MAX, ..tcp(version) }.build();
+            let pieces = cut(&whole);
+            assert_eq!(pieces.len(), 1);
+            check_piece(&whole, 0, 1, &pieces[0]);
+            let mut over = whole.clone();
+            over.bytes.push(0);
+            let refused = Segmenter::new(&over.bytes, &over.offload);
+            assert!(matches!(refused, Err(OffloadError::Headers { .. })), "{refused:?}");
+            over.offload.segment_bytes = 40_000;
+            assert_eq!(cut(&over).len(), 2, "it may be cut smaller");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_cut_is_refused() {
         let good = Shape { payload: 3000, segment: 1000, ..tcp(V4) }.build();
         let refuse = |change: &dyn Fn(&mut Example)| {

@@ -1,0 +1,103 @@
+//! What `run` and `exec` share: options, logging, starting a service on this machine, its counters.
+
+use std::io;
+
+use vswitchd::Service;
+use vswitchd::access::Access;
+use vswitchd::config::{NAME_RULE, Network, is_name};
+use vswitchd::linux::Linux;
+use vswitchd::report::Stopped;
+
+use crate::failure::Failure;
+use crate::output::table;
+
+/// How a network is called, logged, and who may use its sockets.
+#[derive(clap::Args, Debug)]
+pub(crate) struct NetworkOptions {
+    /// The network's name
+    #[arg(long = "network", value_name = "NAME", default_value = "default", value_parser = name)]
+    pub(crate) name: String,
+
+    /// Who owns the sockets' paths: a name or number [default: the user who called sudo]
+    #[arg(long, value_name = "USER")]
+    socket_owner: Option<String>,
+
+    /// The group of the sockets' paths: a name or number [default: the owner's]
+    #[arg(long, value_name = "GROUP")]
+    socket_group: Option<String>,
+
+    /// The permission bits of the sockets' paths [default: 0660]
+    #[arg(long, value_name = "MODE")]
+    socket_mode: Option<String>,
+
+    /// How the log on stderr is written; RUST_LOG says how much of it there is
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl NetworkOptions {
+    pub(crate) fn access(&self) -> Result<Access, Failure> {
+        let (owner, group) = (self.socket_owner.as_deref(), self.socket_group.as_deref());
+        Access::from_options(owner, group, self.socket_mode.as_deref())
+            .map_err(|error| Failure::new("read the sockets' options", error))
+    }
+}
+
+/// Brings a service up, or says why not.
+pub(crate) fn start(network: Network) -> Result<Service<Linux>, Failure> {
+    Service::start(&mut Linux::default(), network)
+        .map_err(|error| Failure::new("start the switch", error))
+}
+
+/// Logs to stderr; `RUST_LOG` chooses what, from `info` on by default.
+pub(crate) fn start_logging(format: LogFormat) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_target(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// One JSON value on one line.
+pub(crate) fn json_line(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let line = serde_json::to_string(value).map_err(|error| Failure::new("write JSON", error))?;
+    Ok(line + "\n")
+}
+
+/// Each port's counters, for a person.
+pub(crate) fn counters_table(stopped: &Stopped) -> String {
+    let rows: Vec<Vec<String>> = stopped
+        .ports
+        .iter()
+        .map(|port| {
+            let drops: Vec<String> =
+                port.drops.iter().map(|(reason, frames)| format!("{reason} {frames}")).collect();
+            vec![
+                port.name.clone(),
+                port.received_frames.to_string(),
+                port.received_bytes.to_string(),
+                port.sent_frames.to_string(),
+                port.sent_bytes.to_string(),
+                (port.dropped_frames + port.unsent_frames).to_string(),
+                drops.join(", "),
+            ]
+        })
+        .collect();
+    table(&["PORT", "RECEIVED", "BYTES", "SENT", "BYTES", "DROPPED", "WHY"], &rows)
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if is_name(text) { Ok(text.to_owned()) } else { Err(format!("a name has {NAME_RULE}")) }
+}

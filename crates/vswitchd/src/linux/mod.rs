@@ -1,0 +1,153 @@
+//! Linux: veth pairs, packet sockets, unix sockets, TAPs, epoll.
+
+use std::io;
+use std::path::PathBuf;
+
+use ifctl::Interfaces;
+use vswitch::MacAddr;
+use vswitch::poller::Epoll;
+use vswitch::port::linux::{
+    BufferShortage, Granted, InheritedError, PacketPortError, PathError, StreamConnectPort,
+    StreamListener, TapError, TapPort, UnixgramPort, inherit,
+};
+
+use crate::access::Access;
+use crate::config::{Attachment, UplinkSpec};
+use crate::platform::{Attached, OpenUplink, Platform};
+
+mod uplink;
+
+pub use uplink::Uplink;
+
+/// This machine.
+#[derive(Debug, Default)]
+pub struct Linux {
+    told: Option<BufferShortage>,
+}
+
+/// Why something could not be had on Linux.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinuxError {
+    /// No poller.
+    #[error("epoll: {0}")]
+    Poller(#[source] io::Error),
+    /// A socket's path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// An inherited descriptor.
+    #[error(transparent)]
+    Inherited(#[from] InheritedError),
+    /// A TAP.
+    #[error(transparent)]
+    Tap(#[from] TapError),
+    /// An interface.
+    #[error("{source}{}", advice(.source))]
+    Interface {
+        /// Why.
+        #[from]
+        source: ifctl::Error,
+    },
+    /// The uplink's packet socket.
+    #[error(transparent)]
+    Packet(#[from] PacketPortError),
+    /// `create` for a bridge that is there.
+    #[error("{bridge} exists already (leave out \"create\" to join it)")]
+    BridgeExists {
+        /// The bridge.
+        bridge: String,
+    },
+    /// All names for a pair are taken.
+    #[error(
+        "all {tried} names for a pair of interfaces are taken (`vswitch if list` shows by what)"
+    )]
+    NoName {
+        /// How many were tried.
+        tried: u32,
+    },
+}
+
+fn advice(error: &ifctl::Error) -> String {
+    error.to_do().map(|to_do| format!(" ({to_do})")).unwrap_or_default()
+}
+
+impl Platform for Linux {
+    type Poller = Epoll;
+    type Uplink = Uplink;
+    type Error = LinuxError;
+
+    fn poller(&mut self) -> Result<Epoll, LinuxError> {
+        Epoll::new().map_err(LinuxError::Poller)
+    }
+
+    fn attach(&mut self, attachment: Attachment, access: Access) -> Result<Attached, LinuxError> {
+        let socket_access = vswitch::port::linux::Access {
+            owner: access.owner,
+            group: access.group,
+            mode: access.mode,
+        };
+        Ok(match attachment {
+            Attachment::Fd(number) => Attached::Port(inherit(number)?),
+            Attachment::Unixgram(path) => {
+                let port = UnixgramPort::bind(&absolute(path), socket_access)?;
+                self.tell_shortage(port.granted());
+                Attached::Port(Box::new(port))
+            }
+            Attachment::Stream(path) => {
+                Attached::Listener(Box::new(StreamListener::bind(&absolute(path), socket_access)?))
+            }
+            Attachment::StreamConnect(path) => {
+                Attached::Port(Box::new(StreamConnectPort::new(&absolute(path))?))
+            }
+            Attachment::Tap(name) => Attached::Port(Box::new(self.tap(&name)?)),
+        })
+    }
+
+    fn uplink(
+        &mut self,
+        uplink: &UplinkSpec,
+        addresses: Option<&[MacAddr]>,
+    ) -> Result<Option<OpenUplink<Uplink>>, LinuxError> {
+        let opened = match uplink {
+            UplinkSpec::None => return Ok(None),
+            UplinkSpec::Interface(name) => uplink::on_interface(name, addresses)?,
+            UplinkSpec::Bridge { bridge, create, member } => {
+                uplink::on_bridge(bridge, *create, member.as_deref(), addresses)?
+            }
+        };
+        self.tell_shortage(opened.granted);
+        Ok(Some(opened.uplink))
+    }
+}
+
+impl Linux {
+    /// A TAP that did not exist is brought up, since it goes with the port: nobody else could.
+    fn tap(&mut self, name: &str) -> Result<TapPort, LinuxError> {
+        let mut interfaces = Interfaces::open()?;
+        let existed = interfaces.find(name).is_ok();
+        let port = TapPort::attach(name)?;
+        if !existed {
+            interfaces.set_up(name, true)?;
+        }
+        Ok(port)
+    }
+
+    /// Warns of small socket buffers, once for each limit that cuts them.
+    fn tell_shortage(&mut self, granted: Granted) {
+        let shortage = granted.shortage();
+        if shortage.is_some() && self.told != shortage {
+            self.told = shortage;
+            if let Some(shortage) = shortage {
+                tracing::warn!("{shortage}");
+            }
+        }
+    }
+}
+
+/// A path that still means the same when it is shown elsewhere, where it fits.
+fn absolute(path: PathBuf) -> PathBuf {
+    match std::path::absolute(&path) {
+        Ok(whole) if whole.as_os_str().len() <= vswitch::port::linux::PATH_MAX_BYTES => whole,
+        _ => path,
+    }
+}

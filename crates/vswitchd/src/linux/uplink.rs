@@ -1,0 +1,183 @@
+//! How a network reaches the host's: a pair into a bridge, or an interface as it is.
+
+use ifctl::{Interfaces, Kind, OwnedInterface, PairOptions};
+use vswitch::MacAddr;
+use vswitch::port::linux::{Granted, PacketPort};
+
+use super::LinuxError;
+use crate::platform::OpenUplink;
+use crate::report::{InterfaceReport, InterfaceRole};
+
+/// What was made for an uplink. Dropped, it is taken away in the order of the fields.
+#[derive(Debug, Default)]
+pub struct Uplink {
+    _pair: Option<OwnedInterface>,
+    _membership: Option<LentMember>,
+    _bridge: Option<OwnedInterface>,
+}
+
+/// An uplink, and what its socket was granted.
+pub(super) struct Opened {
+    pub(super) uplink: OpenUplink<Uplink>,
+    pub(super) granted: Granted,
+}
+
+/// An interface that was made a member of a bridge, to be released at the end.
+#[derive(Debug)]
+struct LentMember {
+    interfaces: Interfaces,
+    bridge: String,
+    member: String,
+}
+
+/// How many names are tried for the pair.
+const NAMES_TRIED: u32 = 1000;
+
+/// An interface used as it is. Nothing of it is changed; while the socket is open it is promiscuous.
+pub(super) fn on_interface(
+    name: &str,
+    addresses: Option<&[MacAddr]>,
+) -> Result<Opened, LinuxError> {
+    let interface = Interfaces::open()?.find(name)?;
+    if !interface.is_up() {
+        tracing::warn!(interface = name, "the uplink is down: set it up (`vswitch if up {name}`)");
+    }
+    // Its offloads are its owner's: each frame says what is left to do to it.
+    let port = PacketPort::open(name, addresses, false)?;
+    let report = InterfaceReport {
+        name: name.to_owned(),
+        role: InterfaceRole::SwitchEnd,
+        mtu: interface.mtu,
+        created: false,
+    };
+    Ok(opened(port, Uplink::default(), vec![report]))
+}
+
+/// A pair, one end a member of the bridge, the other the switch's.
+pub(super) fn on_bridge(
+    bridge: &str,
+    create: bool,
+    member: Option<&str>,
+    addresses: Option<&[MacAddr]>,
+) -> Result<Opened, LinuxError> {
+    let mut interfaces = Interfaces::open()?;
+    let mut made = Uplink::default();
+    let mut reports = Vec::new();
+    if create {
+        made._bridge = Some(make_bridge(&mut interfaces, bridge)?);
+    }
+    if let Some(member) = member {
+        made._membership = lend(&mut interfaces, bridge, member)?;
+        reports.push(InterfaceReport {
+            name: member.to_owned(),
+            role: InterfaceRole::Member,
+            mtu: interfaces.find(member)?.mtu,
+            created: false,
+        });
+    }
+    // After its members: a bridge takes the smallest MTU among them.
+    let mtu = bridge_mtu(&mut interfaces, bridge)?;
+    let (pair, ours, theirs) = make_pair(mtu)?;
+    made._pair = Some(pair);
+    prepare(&mut interfaces, bridge, &ours, &theirs)?;
+    let port = PacketPort::open(&ours, addresses, true)?;
+    let of =
+        |name: &str, role, created| InterfaceReport { name: name.to_owned(), role, mtu, created };
+    reports.insert(0, of(bridge, InterfaceRole::Bridge, create));
+    reports.push(of(&theirs, InterfaceRole::Member, true));
+    reports.push(of(&ours, InterfaceRole::SwitchEnd, true));
+    Ok(opened(port, made, reports))
+}
+
+fn opened(port: PacketPort, made: Uplink, interfaces: Vec<InterfaceReport>) -> Opened {
+    let granted = port.granted();
+    Opened { uplink: OpenUplink { port: Box::new(port), made, interfaces }, granted }
+}
+
+fn make_bridge(interfaces: &mut Interfaces, bridge: &str) -> Result<OwnedInterface, LinuxError> {
+    let made = OwnedInterface::bridge(bridge).map_err(|error| match error {
+        ifctl::Error::Exists { .. } => LinuxError::BridgeExists { bridge: bridge.to_owned() },
+        error => error.into(),
+    })?;
+    interfaces.set_up(bridge, true)?;
+    Ok(made)
+}
+
+/// Makes an interface a member of the bridge and sets it up; `None` when it was one already.
+fn lend(
+    interfaces: &mut Interfaces,
+    bridge: &str,
+    member: &str,
+) -> Result<Option<LentMember>, LinuxError> {
+    let card = interfaces.find(member)?;
+    if !card.addresses.is_empty() && card.master.is_none() {
+        tracing::warn!(
+            interface = member,
+            bridge,
+            "a bridge's member does not use its own addresses any more: give them to the bridge"
+        );
+    }
+    if interfaces.ensure_member(bridge, member)? == ifctl::Membership::AlreadyMember {
+        return Ok(None);
+    }
+    let lent = LentMember {
+        interfaces: Interfaces::open()?,
+        bridge: bridge.to_owned(),
+        member: member.to_owned(),
+    };
+    interfaces.set_up(member, true)?;
+    Ok(Some(lent))
+}
+
+fn bridge_mtu(interfaces: &mut Interfaces, bridge: &str) -> Result<u32, LinuxError> {
+    // Asked for its members, whatever is no bridge says so.
+    interfaces.members(bridge)?;
+    let found = interfaces.find(bridge)?;
+    debug_assert_eq!(found.kind, Kind::Bridge);
+    if !found.is_up() {
+        tracing::warn!(bridge, "the bridge is down: set it up (`vswitch if up {bridge}`)");
+    }
+    Ok(found.mtu)
+}
+
+/// Makes a pair of the first free names: `vsw0` is the switch's end, `vsw0m` the bridge's member.
+fn make_pair(mtu: u32) -> Result<(OwnedInterface, String, String), LinuxError> {
+    for number in 0..NAMES_TRIED {
+        let (ours, theirs) = (format!("vsw{number}"), format!("vsw{number}m"));
+        let options = PairOptions { mtu: Some(mtu) };
+        match OwnedInterface::pair(&ours, &theirs, options) {
+            Ok(pair) => return Ok((pair, ours, theirs)),
+            Err(ifctl::Error::Exists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(LinuxError::NoName { tried: NAMES_TRIED })
+}
+
+/// Both ends carry frames for others and have none of their own: no ARP, no IPv6, and no work left to
+/// a card that is not there.
+fn prepare(
+    interfaces: &mut Interfaces,
+    bridge: &str,
+    ours: &str,
+    theirs: &str,
+) -> Result<(), LinuxError> {
+    for end in [ours, theirs] {
+        interfaces.mute(end)?;
+        interfaces.disable_offloads(end)?;
+    }
+    interfaces.add_member(bridge, theirs)?;
+    for end in [ours, theirs] {
+        interfaces.set_up(end, true)?;
+    }
+    Ok(())
+}
+
+impl Drop for LentMember {
+    fn drop(&mut self) {
+        // Gone with its bridge, or taken out by somebody else: then there is nothing to do.
+        if let Err(error) = self.interfaces.remove_member(&self.bridge, &self.member) {
+            tracing::debug!(member = self.member, %error, "not released");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What an operating system does for the service: a poller, ports, uplinks.
+//!
+//! [`linux::Linux`](crate::linux::Linux) is one. The service itself knows none of them, so that it runs the
+//! same on a simulated kernel.
+
+use std::fmt;
+
+use vswitch::MacAddr;
+use vswitch::poller::Poller;
+use vswitch::port::{Listener, Port};
+
+use crate::access::Access;
+use crate::config::{Attachment, UplinkSpec};
+use crate::report::InterfaceReport;
+
+/// One operating system's way to do it.
+pub trait Platform {
+    /// What waits.
+    type Poller: Poller;
+    /// What was made for an uplink, taken away when it is dropped.
+    type Uplink: fmt::Debug;
+    /// Why something could not be had; says what to do where that is known.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// A poller.
+    ///
+    /// # Errors
+    /// When the system has none left.
+    fn poller(&mut self) -> Result<Self::Poller, Self::Error>;
+
+    /// Opens what a port is attached to.
+    ///
+    /// # Errors
+    /// When it cannot be had; nothing is left behind then.
+    fn attach(&mut self, attachment: Attachment, access: Access) -> Result<Attached, Self::Error>;
+
+    /// Makes an uplink; `None` for [`UplinkSpec::None`].
+    ///
+    /// With `addresses`, the ports have no others, and the kernel need pass no frame that is neither
+    /// for one of them nor for a group.
+    ///
+    /// # Errors
+    /// When it cannot be had; nothing is left behind then.
+    fn uplink(
+        &mut self,
+        uplink: &UplinkSpec,
+        addresses: Option<&[MacAddr]>,
+    ) -> Result<Option<OpenUplink<Self::Uplink>>, Self::Error>;
+}
+
+/// What an attachment has become.
+#[derive(Debug)]
+pub enum Attached {
+    /// One port.
+    Port(Box<dyn Port>),
+    /// A maker of ports.
+    Listener(Box<dyn Listener>),
+}
+
+/// An uplink that is there.
+#[derive(Debug)]
+pub struct OpenUplink<U> {
+    /// The switch's end.
+    pub port: Box<dyn Port>,
+    /// What was made for it.
+    pub made: U,
+    /// The interfaces it uses.
+    pub interfaces: Vec<InterfaceReport>,
+}

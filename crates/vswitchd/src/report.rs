@@ -1,0 +1,147 @@
+//! What the service tells, in words for programs.
+
+use serde::Serialize;
+use vswitch::counters::{Drops, PortCounters};
+use vswitch::switch::{ListenerReport, PortReport, Report};
+
+/// The line that says that the switch is up.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Ready {
+    /// Always `ready`.
+    pub event: &'static str,
+    pub version: &'static str,
+    pub pid: u32,
+    pub network: String,
+    pub uplink: String,
+    pub interfaces: Vec<InterfaceReport>,
+    pub ports: Vec<ReadyPort>,
+}
+
+/// An interface that the switch uses.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct InterfaceReport {
+    pub name: String,
+    pub role: InterfaceRole,
+    pub mtu: u32,
+    /// Made by the switch, to be taken away at its end.
+    pub created: bool,
+}
+
+/// What an interface is to the switch.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum InterfaceRole {
+    /// The bridge that the network joins.
+    Bridge,
+    /// A member of that bridge.
+    Member,
+    /// The interface by which the switch sends and receives.
+    SwitchEnd,
+}
+
+/// A port at the start.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ReadyPort {
+    pub name: String,
+    /// As it was asked for: `unixgram:/run/vm1.sock`.
+    pub attachment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+}
+
+/// The counters at the end.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Stopped {
+    /// Always `stopped`.
+    pub event: &'static str,
+    pub ports: Vec<PortSummary>,
+}
+
+/// One port's counters; a listener's are the sums of its clients that have ended.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names and units say it")]
+pub struct PortSummary {
+    pub name: String,
+    pub network: String,
+    pub received_frames: u64,
+    pub received_bytes: u64,
+    pub forwarded_frames: u64,
+    pub flooded_frames: u64,
+    pub dropped_frames: u64,
+    pub enqueued_frames: u64,
+    pub sent_frames: u64,
+    pub sent_bytes: u64,
+    pub unsent_frames: u64,
+    pub queued_frames: usize,
+    pub kernel_dropped_frames: u64,
+    pub pauses: u64,
+    /// Frames dropped by reason, coming in and going out.
+    pub drops: std::collections::BTreeMap<&'static str, u64>,
+    /// A listener's clients over its life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients_accepted: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients_turned_away: Option<u64>,
+}
+
+impl Stopped {
+    /// The last report as it is told.
+    #[must_use]
+    pub fn new(report: &Report) -> Self {
+        let ports = report.ports.iter().map(PortSummary::of_port);
+        let listeners = report.listeners.iter().map(PortSummary::of_listener);
+        Self { event: "stopped", ports: ports.chain(listeners).collect() }
+    }
+}
+
+impl PortSummary {
+    fn of_port(port: &PortReport) -> Self {
+        Self {
+            queued_frames: port.queued_frames,
+            ..Self::new(&port.name, &port.network, &port.counters)
+        }
+    }
+
+    fn of_listener(listener: &ListenerReport) -> Self {
+        Self {
+            clients_accepted: Some(listener.accepted),
+            clients_turned_away: Some(listener.turned_away),
+            ..Self::new(&listener.name, &listener.network, &listener.ended)
+        }
+    }
+
+    fn new(name: &str, network: &str, counters: &PortCounters) -> Self {
+        let (ingress, egress) = (&counters.ingress, &counters.egress);
+        let mut drops = std::collections::BTreeMap::new();
+        let mut add = |of: &Drops| {
+            for (reason, frames) in of.iter() {
+                *drops.entry(reason.name()).or_default() += frames;
+            }
+        };
+        add(&ingress.dropped);
+        add(&egress.dropped);
+        Self {
+            name: name.to_owned(),
+            network: network.to_owned(),
+            received_frames: ingress.received_frames,
+            received_bytes: ingress.received_bytes,
+            forwarded_frames: ingress.forwarded_frames,
+            flooded_frames: ingress.flooded_frames,
+            dropped_frames: ingress.dropped.total(),
+            enqueued_frames: egress.enqueued_frames,
+            sent_frames: egress.sent_frames,
+            sent_bytes: egress.sent_bytes,
+            unsent_frames: egress.dropped.total(),
+            queued_frames: 0,
+            kernel_dropped_frames: counters.kernel_dropped_frames,
+            pauses: counters.pauses,
+            drops,
+            clients_accepted: None,
+            clients_turned_away: None,
+        }
+    }
+}
