@@ -63,6 +63,8 @@ fn steps(workspace: &Workspace, skip_tests: bool) -> Result<Vec<Step>> {
     if !skip_tests {
         steps.push(Step { name: "test", command: task(&["test", "--no-skip"]) });
     }
+    steps.push(Step { name: "run", command: task(&["run"]) });
+    steps.push(Step { name: "run qemu", command: task(&["run", "--guests", "qemu"]) });
     Ok(steps)
 }
 

@@ -104,6 +104,12 @@ impl GuestImage {
     }
 }
 
+/// The file `/numbers` in every guest, which it sends and expects over TCP.
+pub(crate) fn numbers() -> Vec<u8> {
+    const LINES: u32 = 1_000_000; // 6.9 MB
+    (1..=LINES).flat_map(|number| format!("{number}\n").into_bytes()).collect()
+}
+
 /// What the kernel itself is told: its console, few words, and to stop at once when it panics.
 const KERNEL_WORDS: &str = "console=ttyS0 quiet panic=-1";
 
@@ -117,6 +123,7 @@ fn initramfs(kernel: &kernel::Kernel) -> Result<Vec<u8>> {
     archive.character_device("dev/console", 5, 1);
     archive.file("bin/busybox", 0o755, &busybox);
     archive.file("init", 0o755, include_bytes!("guest_image/init.sh"));
+    archive.file("numbers", 0o644, &numbers());
     for (number, module) in kernel.modules.iter().enumerate() {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
         archive.file(&format!("modules/{number:02}-{name}"), 0o644, &read(module)?);

@@ -9,6 +9,7 @@ mod ci;
 mod failure;
 mod guest_image;
 mod namespace;
+mod run;
 mod sim;
 mod test;
 mod tidy;
@@ -25,6 +26,7 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Task {
+    Run(run::Arguments),
     Test(test::Arguments),
     Ci(ci::Arguments),
     Tidy(tidy::Arguments),
@@ -36,6 +38,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
+        Task::Run(arguments) => run::main(&arguments),
         Task::Test(arguments) => test::main(&arguments),
         Task::Ci(arguments) => ci::main(&arguments),
         Task::Tidy(arguments) => tidy::main(&arguments),

@@ -59,11 +59,13 @@ wait_for_addresses() {
 
 # One command a line, one answer a line, which repeats the command's first word.
 serve() {
-  while read -r command a b c; do
+  # A listener's standard input must not end, or it tells its peer that it wants nothing more.
+  mkfifo /tmp/silence
+  while read -r command a b; do
     case $command in
       ping) answer_ping "$a" "$b" ;;
-      send) answer_send "$a" "$b" "$c" ;;
-      receive) answer_receive "$a" "$b" ;;
+      send) answer_send "$a" "$b" ;;
+      receive) answer_receive "$a" ;;
       poweroff) break ;;
       *) say "failed unknown command: $command" ;;
     esac
@@ -78,18 +80,18 @@ answer_ping() {
   say "ping $1 sent=${sent:-0} received=${received:-0}"
 }
 
-# send ADDR PORT LINES: the numbers from 1 to LINES, one a line, over TCP.
+# send ADDR PORT: the file /numbers over TCP.
 answer_send() {
-  seq "$3" | nc -w 10 "$1" "$2" >/dev/null
+  nc -w 10 "$1" "$2" </numbers >/dev/null
   say "send $1 status=$?"
 }
 
-# receive PORT LINES: takes one TCP connection, and says whether it brought what `send` sends.
+# receive PORT: takes one TCP connection, and says whether it brought the file /numbers.
 answer_receive() {
   say "listening $1"
-  nc -l -p "$1" </dev/null >/tmp/received
+  nc -l -p "$1" <>/tmp/silence >/tmp/received
   bytes=$(wc -c </tmp/received)
-  seq "$2" | cmp -s - /tmp/received && whole=yes || whole=no
+  cmp -s /numbers /tmp/received && whole=yes || whole=no
   rm -f /tmp/received
   say "receive $1 bytes=$bytes whole=$whole"
 }

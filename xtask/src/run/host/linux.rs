@@ -1,0 +1,65 @@
+//! The bridge, made through netlink.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ifctl::Interfaces;
+
+use super::{BRIDGE, IPV4, IPV4_BITS, IPV6, IPV6_BITS};
+use crate::failure::{Failure, Result};
+
+/// A bridge with an IPv4 and an IPv6 address; it goes with the namespace.
+#[derive(Debug)]
+pub(crate) struct Host(());
+
+/// How long the kernel may take to make sure that nobody else has the bridge's IPv6 address.
+const ADDRESS_MAX: Duration = Duration::from_secs(10);
+
+impl Host {
+    /// Brings up `lo` and makes the bridge, in the namespace of this process.
+    pub(crate) fn prepare() -> Result<Self> {
+        let fail = |error: ifctl::Error| Failure::new("make a bridge", error);
+        let mut interfaces = Interfaces::open().map_err(fail)?;
+        interfaces.set_up("lo", true).map_err(fail)?;
+        interfaces.create_bridge(BRIDGE).map_err(fail)?;
+        for (address, bits) in [(IPV4, IPV4_BITS), (IPV6, IPV6_BITS)] {
+            let address = address.parse().map_err(|error| Failure::new(address, error))?;
+            interfaces.add_address(BRIDGE, address, bits).map_err(fail)?;
+        }
+        interfaces.set_up(BRIDGE, true).map_err(fail)?;
+        Ok(Self(()))
+    }
+
+    /// Every interface of the namespace as one line each: name, kind, master, addresses.
+    pub(crate) fn interfaces(&self) -> Result<Vec<String>> {
+        let fail = |error: ifctl::Error| Failure::new("list interfaces", error);
+        let list = Interfaces::open().and_then(|mut interfaces| interfaces.list()).map_err(fail)?;
+        let mut lines: Vec<String> = list
+            .iter()
+            .map(|interface| format!("{} ({})", interface.name, interface.kind))
+            .collect();
+        lines.sort_unstable();
+        Ok(lines)
+    }
+
+    /// Waits until the bridge's IPv6 addresses may be used: the kernel begins to ask whether
+    /// somebody has them when the bridge gets its first member (RFC 4862, 5.4).
+    pub(crate) fn wait_for_addresses(&self) -> Result<()> {
+        const TENTATIVE: u32 = 0x40; // IFA_F_TENTATIVE
+        let end = Instant::now() + ADDRESS_MAX;
+        loop {
+            let table = fs::read_to_string("/proc/self/net/if_inet6")
+                .map_err(|error| Failure::new("read the IPv6 addresses", error))?;
+            let flags = table.lines().filter_map(|line| line.split_whitespace().nth(4));
+            let flags = flags.filter_map(|flags| u32::from_str_radix(flags, 16).ok());
+            if !flags.into_iter().any(|flags| flags & TENTATIVE != 0) {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                return Err(Failure::new("wait for the bridge's address", "still tentative"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
