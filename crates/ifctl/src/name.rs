@@ -27,6 +27,9 @@ pub fn check_name(name: &str) -> Result<(), NameFault> {
     if name == "." || name == ".." {
         return Err(NameFault::Directory);
     }
+    if name == "all" || name == "default" {
+        return Err(NameFault::Reserved);
+    }
     match name.chars().find(|&c| !is_allowed(c)) {
         Some(character) => Err(NameFault::Character { character }),
         None => Ok(()),
@@ -46,6 +49,9 @@ pub enum NameFault {
     },
     /// It is `.` or `..`, which name directories (each interface has one below `/proc` and `/sys`).
     Directory,
+    /// It is `all` or `default`, which stand for all interfaces, and for coming ones, in
+    /// `/proc/sys/net` (net/core, `sysctl_dev_name_is_allowed`).
+    Reserved,
     /// It holds a character that no name may hold.
     Character {
         /// The first such character.
@@ -61,6 +67,7 @@ impl fmt::Display for NameFault {
                 write!(f, "the name has {len} bytes, an interface's at most {NAME_LEN_MAX}")
             }
             Self::Directory => f.write_str("\".\" and \"..\" are no names of interfaces"),
+            Self::Reserved => f.write_str("\"all\" and \"default\" are no names of interfaces"),
             Self::Character { character } => {
                 write!(f, "the name of an interface cannot hold {character:?}")
             }
@@ -84,7 +91,7 @@ mod tests {
 
     #[test]
     fn names_that_linux_takes() {
-        for name in ["a", "eth0.10", "br-0_a@b", "fifteen-bytes-x", "é", "...", "all"] {
+        for name in ["a", "eth0.10", "br-0_a@b", "fifteen-bytes-x", "é", "...", "all0"] {
             assert_eq!(check_name(name), Ok(()), "{name:?}");
         }
     }
@@ -98,6 +105,8 @@ mod tests {
             ("éééééééé", Err(NameFault::TooLong { len: 16 })),
             (".", Err(NameFault::Directory)),
             ("..", Err(NameFault::Directory)),
+            ("all", Err(NameFault::Reserved)),
+            ("default", Err(NameFault::Reserved)),
             ("a/b", of('/')),
             ("a:1", of(':')),
             ("a b", of(' ')),
