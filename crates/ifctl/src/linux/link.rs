@@ -318,3 +318,144 @@ const IFLA_BRPORT_NO: u16 = 18;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 /// include/uapi/linux/ipv6.h
 const DEVCONF_DISABLE_IPV6: usize = 26;
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::{DefaultNla, Emitable as _};
+    use netlink_packet_route::link::{
+        BridgePortState, Inet6DevConf, InfoBridgePort, InfoPortData, InfoPortKind, InfoTun,
+        LinkLayerType, State,
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A message in the encoding of netlink-packet-route, read by this file.
+    fn read(hardware: LinkLayerType, attributes: Vec<LinkAttribute>) -> Link {
+        let mut sent = message(9, attributes);
+        sent.header.link_layer_type = hardware;
+        sent.header.flags = LinkFlags::Up | LinkFlags::Noarp;
+        let mut bytes = vec![0; sent.buffer_len()];
+        sent.emit(&mut bytes);
+        assert_eq!(Link::read(libc::RTM_DELLINK, &bytes), None);
+        Link::read(libc::RTM_NEWLINK, &bytes).unwrap()
+    }
+
+    fn made_by(kind: InfoKind) -> LinkAttribute {
+        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)])
+    }
+
+    #[test]
+    fn a_veth_end() {
+        let mut conf = Inet6DevConf::default();
+        conf.disable_ipv6 = 1;
+        let v6 = AfSpecUnspec::Inet6(vec![AfSpecInet6::DevConf(conf)]);
+        let attributes = vec![
+            LinkAttribute::IfName("vsw0".into()),
+            LinkAttribute::Address(vec![0xfe, 1, 2, 3, 4, 5]),
+            LinkAttribute::Mtu(9000),
+            LinkAttribute::MinMtu(68),
+            LinkAttribute::MaxMtu(65535),
+            LinkAttribute::OperState(State::LowerLayerDown),
+            LinkAttribute::Controller(3),
+            LinkAttribute::Link(8),
+            made_by(InfoKind::Veth),
+            LinkAttribute::AfSpecUnspec(vec![v6]),
+        ];
+        let expected = Link {
+            index: 9,
+            name: "vsw0".into(),
+            kind: Kind::Veth,
+            mac: Some([0xfe, 1, 2, 3, 4, 5]),
+            mtu: 9000,
+            mtu_range: Some((68, 65535)),
+            flags: Flags::UP | Flags::NOARP,
+            state: OperState::LowerLayerDown,
+            master: Some(3),
+            peer: Some(8),
+            port: None,
+            ipv6: Some(Ipv6 { is_disabled: true }),
+        };
+        assert_eq!(read(LinkLayerType::Ether, attributes.clone()), expected);
+        let elsewhere = [attributes, vec![LinkAttribute::LinkNetNsId(0)]].concat();
+        let expected = Link { peer: None, ..expected };
+        assert_eq!(read(LinkLayerType::Ether, elsewhere), expected);
+    }
+
+    #[test]
+    fn a_bridges_port() {
+        let port = |state| {
+            InfoPortData::BridgePort(vec![
+                InfoBridgePort::State(state),
+                InfoBridgePort::Priority(32),
+                InfoBridgePort::Cost(2),
+                InfoBridgePort::Learning(true),
+                InfoBridgePort::UnicastFlood(false),
+                InfoBridgePort::PortNumber(7),
+                InfoBridgePort::Isolated(true),
+            ])
+        };
+        let member = |data| {
+            let kind = LinkInfo::PortKind(InfoPortKind::Bridge);
+            let info = LinkAttribute::LinkInfo(vec![kind, LinkInfo::PortData(data)]);
+            read(LinkLayerType::Ether, vec![info, LinkAttribute::IfName("a".into())]).member()
+        };
+        let expected = Member {
+            index: 9,
+            name: "a".into(),
+            state: PortState::Blocking,
+            port_no: 7,
+            path_cost: 2,
+            priority: 32,
+            learning: true,
+            flooding: false,
+            isolated: true,
+        };
+        assert_eq!(member(port(BridgePortState::Blocking)), Some(expected.clone()));
+        let strange = Member { state: PortState::Other(9), ..expected };
+        assert_eq!(member(port(BridgePortState::Other(9))), Some(strange));
+    }
+
+    #[test]
+    fn kinds() {
+        use Kind as K;
+        use LinkLayerType as L;
+        let tun = |number| {
+            let data = InfoTun::Other(DefaultNla::new(IFLA_TUN_TYPE, vec![number]));
+            let data = LinkInfo::Data(InfoData::Tun(vec![data]));
+            vec![LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Tun), data])]
+        };
+        for (hardware, attributes, kind) in [
+            (L::Loopback, vec![], K::Loopback),
+            (L::Ether, vec![], K::Ethernet),
+            (L::Infiniband, vec![], K::Other("arphrd-32".into())),
+            (L::Ether, vec![made_by(InfoKind::Bridge)], K::Bridge),
+            (L::Ether, vec![made_by(InfoKind::Vlan)], K::Vlan),
+            (L::Ether, vec![made_by(InfoKind::Dummy)], K::Other("dummy".into())),
+            (L::Ether, vec![made_by(InfoKind::Other("new".into()))], K::Other("new".into())),
+            (L::None, tun(1), K::Tun),
+            (L::Ether, tun(2), K::Tap),
+            (L::Ether, vec![made_by(InfoKind::Tun)], K::Tap),
+            (L::None, vec![made_by(InfoKind::Tun)], K::Tun),
+        ] {
+            assert_eq!(read(hardware, attributes.clone()).kind, kind, "{attributes:?}");
+        }
+    }
+
+    #[test]
+    fn no_limit_is_the_numbers() {
+        let limits = |max| vec![LinkAttribute::MinMtu(0), LinkAttribute::MaxMtu(max)];
+        let range = |max| read(LinkLayerType::Loopback, limits(max)).mtu_range;
+        assert_eq!(range(0), Some((0, 0x7fff_ffff)));
+        assert_eq!(range(9), Some((0, 9)));
+        assert_eq!(read(LinkLayerType::Loopback, vec![]).mtu_range, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_link_or_not(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+            let link = Link::read(libc::RTM_NEWLINK, &bytes);
+            prop_assert_eq!(link.is_some(), bytes.len() >= HEADER_LEN);
+        }
+    }
+}

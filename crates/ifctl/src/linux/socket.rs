@@ -73,18 +73,13 @@ impl RouteSocket {
         request: &RouteNetlinkMessage,
         mut decode: impl FnMut(u16, &[u8]) -> Option<T>,
     ) -> Result<Vec<T>, Failure> {
-        for _ in 0..DUMP_ATTEMPTS_MAX {
+        until_whole(|| {
             let mut found = Vec::new();
             let whole = self.exchange(request.clone(), NLM_F_DUMP, &mut |kind, payload| {
                 found.extend(decode(kind, payload));
-            });
-            match whole {
-                Ok(Whole::Yes) => return Ok(found),
-                Ok(Whole::Interrupted) | Err(Failure::Lost) => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        Err(Failure::Interrupted)
+            })?;
+            Ok((whole, found))
+        })
     }
 
     fn exchange(
@@ -129,21 +124,8 @@ impl RouteSocket {
         let mut whole = Whole::Yes;
         loop {
             self.receive()?;
-            for received in messages(&self.received) {
-                let received = received.map_err(Failure::Malformed)?;
-                if received.sequence != self.sequence {
-                    continue; // of a request that was given up
-                }
-                if received.is_interrupted {
-                    whole = Whole::Interrupted;
-                }
-                match received.message {
-                    Message::Piece { kind, payload } => each(kind, payload),
-                    Message::End(Ok(())) => return Ok(whole),
-                    Message::End(Err(refusal)) => return Err(Failure::Refused(refusal)),
-                    Message::Lost => return Err(Failure::Lost),
-                    Message::Noop => {}
-                }
+            if digest(&self.received, self.sequence, each, &mut whole)? {
+                return Ok(whole);
             }
         }
     }
@@ -167,6 +149,44 @@ impl RouteSocket {
             }
         }
     }
+}
+
+/// Makes a dump again while changes overtake it.
+fn until_whole<T>(mut dump: impl FnMut() -> Result<(Whole, T), Failure>) -> Result<T, Failure> {
+    for _ in 0..DUMP_ATTEMPTS_MAX {
+        match dump() {
+            Ok((Whole::Yes, found)) => return Ok(found),
+            Ok((Whole::Interrupted, _)) | Err(Failure::Lost) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(Failure::Interrupted)
+}
+
+/// Takes in one datagram of the answer to request `sequence`; tells whether it was the last.
+fn digest(
+    datagram: &[u8],
+    sequence: u32,
+    each: &mut dyn FnMut(u16, &[u8]),
+    whole: &mut Whole,
+) -> Result<bool, Failure> {
+    for received in messages(datagram) {
+        let received = received.map_err(Failure::Malformed)?;
+        if received.sequence != sequence {
+            continue; // of a request that was given up
+        }
+        if received.is_interrupted {
+            *whole = Whole::Interrupted;
+        }
+        match received.message {
+            Message::Piece { kind, payload } => each(kind, payload),
+            Message::End(Ok(())) => return Ok(true),
+            Message::End(Err(refusal)) => return Err(Failure::Refused(refusal)),
+            Message::Lost => return Err(Failure::Lost),
+            Message::Noop => {}
+        }
+    }
+    Ok(false)
 }
 
 /// Whether an answer shows one moment.
@@ -251,3 +271,103 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// with all of an interface's virtual functions may be longer.
 const RECEIVED_LEN_MAX: usize = 128 * 1024;
 const DUMP_ATTEMPTS_MAX: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_OVERRUN};
+
+    use super::*;
+
+    const PIECE: u16 = libc::RTM_NEWLINK;
+
+    fn message(kind: u16, flags: u16, sequence: u32, payload: [u8; 4]) -> Vec<u8> {
+        let mut bytes = 20_u32.to_ne_bytes().to_vec();
+        bytes.extend([kind.to_ne_bytes(), flags.to_ne_bytes()].concat());
+        bytes.extend([sequence.to_ne_bytes(), [0; 4], payload].concat());
+        bytes
+    }
+
+    /// Feeds `datagrams` as the answer to request 7: the outcome, and the pieces' first bytes.
+    fn fed(datagrams: &[Vec<u8>]) -> (Result<Option<Whole>, Failure>, Vec<u8>) {
+        let (mut whole, mut pieces) = (Whole::Yes, Vec::new());
+        for datagram in datagrams {
+            let each = &mut |_, payload: &[u8]| pieces.push(payload[0]);
+            match digest(datagram, 7, each, &mut whole) {
+                Ok(false) => {}
+                Ok(true) => return (Ok(Some(whole)), pieces),
+                Err(failure) => return (Err(failure), pieces),
+            }
+        }
+        (Ok(None), pieces)
+    }
+
+    #[test]
+    fn an_answer_may_come_in_many_datagrams_and_ends_with_done() {
+        let first = [message(PIECE, 2, 7, [1; 4]), message(PIECE, 2, 7, [2; 4])].concat();
+        let second = message(PIECE, 2, 7, [3; 4]);
+        let done = message(NLMSG_DONE, 2, 7, [0; 4]);
+        let (outcome, pieces) = fed(&[first.clone(), second.clone()]);
+        assert!(matches!(outcome, Ok(None)), "more is to come");
+        assert_eq!(pieces, [1, 2, 3]);
+        let (outcome, _) = fed(&[first, second, done]);
+        assert!(matches!(outcome, Ok(Some(Whole::Yes))));
+    }
+
+    #[test]
+    fn what_belongs_to_an_earlier_request_is_not_taken() {
+        let late = [message(PIECE, 2, 6, [1; 4]), message(NLMSG_DONE, 2, 6, [0; 4])].concat();
+        let own = [message(PIECE, 2, 7, [2; 4]), message(NLMSG_DONE, 2, 7, [0; 4])].concat();
+        let (outcome, pieces) = fed(&[late, own]);
+        assert!(matches!(outcome, Ok(Some(Whole::Yes))));
+        assert_eq!(pieces, [2]);
+    }
+
+    #[test]
+    fn one_interrupted_message_spoils_the_dump_also_the_last() {
+        let done = message(NLMSG_DONE, 2 | NLM_F_DUMP_INTR, 7, [0; 4]);
+        assert!(matches!(fed(&[done]).0, Ok(Some(Whole::Interrupted))));
+        let early = message(PIECE, 2 | NLM_F_DUMP_INTR, 7, [0; 4]);
+        let done = message(NLMSG_DONE, 2, 7, [0; 4]);
+        assert!(matches!(fed(&[early, done]).0, Ok(Some(Whole::Interrupted))));
+    }
+
+    #[test]
+    fn lost_and_broken_answers_are_told_apart() {
+        assert!(matches!(fed(&[message(NLMSG_OVERRUN, 0, 7, [0; 4])]).0, Err(Failure::Lost)));
+        let broken = message(PIECE, 2, 7, [0; 4])[..19].to_vec();
+        assert!(matches!(fed(&[broken]).0, Err(Failure::Malformed(_))));
+    }
+
+    #[test]
+    fn a_dump_is_made_again_but_not_for_ever() {
+        let mut tries = 0;
+        let third = until_whole(|| {
+            tries += 1;
+            match tries {
+                1 => Ok((Whole::Interrupted, 1)),
+                2 => Err(Failure::Lost),
+                _ => Ok((Whole::Yes, tries)),
+            }
+        });
+        assert!(matches!(third, Ok(3)));
+
+        let mut tries = 0;
+        let never = until_whole(|| {
+            tries += 1;
+            Ok((Whole::Interrupted, ()))
+        });
+        assert!(matches!(never, Err(Failure::Interrupted)));
+        assert_eq!(tries, DUMP_ATTEMPTS_MAX);
+    }
+
+    #[test]
+    fn a_socket_whose_answer_was_not_read_is_opened_again() {
+        let mut socket = RouteSocket::open().unwrap();
+        let request = super::super::link::get_all();
+        socket.send(request.clone(), NLM_F_DUMP).unwrap();
+        socket.is_unclean = true;
+        // On the old socket the kernel would say EBUSY, or the old answer would come first.
+        let found = socket.all(&request, |_, _| Some(())).unwrap();
+        assert!(!found.is_empty() && !socket.is_unclean);
+    }
+}
