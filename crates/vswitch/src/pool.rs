@@ -200,6 +200,17 @@ impl Pool {
         (slot.references == 1).then(|| &mut slot.buffer[start..start + frame.len as usize])
     }
 
+    /// Takes the frame's whole buffer for a moment, so that others can be taken while it is read; the
+    /// frame is not to be looked at until [`Self::restore`].
+    pub(crate) fn lend(&mut self, frame: &Frame) -> Buffer {
+        std::mem::take(&mut self.slots[frame.slot as usize].buffer)
+    }
+
+    /// Gives back what [`Self::lend`] gave.
+    pub(crate) fn restore(&mut self, frame: &Frame, buffer: Buffer) {
+        self.slots[frame.slot as usize].buffer = buffer;
+    }
+
     /// How many bytes of the pool the frame keeps: its whole buffer.
     #[must_use]
     pub fn held_bytes(&self, frame: &Frame) -> usize {

@@ -365,7 +365,7 @@ impl<P: Poller> Switch<P> {
     }
 
     /// Counts what the port itself could not pass on.
-    fn count_rejected(&mut self, index: PortIndex) {
+    pub(super) fn count_rejected(&mut self, index: PortIndex) {
         if self.inbox.rejected.total() == 0 {
             return;
         }

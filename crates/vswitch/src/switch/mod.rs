@@ -126,6 +126,8 @@ pub struct Switch<P: Poller> {
     /// No timer is due before this.
     next_due: Nanos,
     expire_at: Nanos,
+    /// What a big segment is cut into, for a moment.
+    segments: Vec<crate::frame::Frame>,
     /// Ports with frames queued in this batch.
     dirty: Vec<PortIndex>,
     /// Ports whose watch may have to change.
@@ -224,6 +226,7 @@ impl<P: Poller> Switch<P> {
             members: Vec::new(),
             next_due: Nanos::NEVER,
             expire_at: Nanos::NEVER,
+            segments: Vec::new(),
             dirty: Vec::new(),
             touched: Vec::new(),
             pending: VecDeque::new(),

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::next_look;
 use crate::counters::DropReason;
 use crate::mac::MacAddr;
-use crate::offload::Offload;
+use crate::offload::{Offload, VnetFields};
 use crate::poller::Source;
 use crate::pool::{HEADROOM_BYTES, SizeClass};
 use crate::port::{
@@ -79,7 +79,11 @@ impl PacketPort {
     #[must_use]
     pub fn granted(&self) -> super::Granted {
         let buffers = self.socket.buffers();
-        super::Granted { send_bytes: buffers.send_bytes, receive_bytes: buffers.receive_bytes }
+        // The kernel counts double what it is asked for; this crate tells the half.
+        super::Granted {
+            send_bytes: 2 * buffers.send_bytes,
+            receive_bytes: 2 * buffers.receive_bytes,
+        }
     }
 
     fn is_down(&mut self) {
@@ -204,22 +208,32 @@ fn gone() -> Gone {
 
 fn arrival(slot: &Slot<'_>) -> Arrival {
     let range = slot.range();
-    let offload = if slot.is_truncated() {
-        Err(DropReason::Oversize)
-    } else if !slot.vnet().is_finished() {
-        Err(DropReason::BadOffload)
-    } else if slot.checksum() == Checksum::Unfinished {
-        // Without a header nothing says where the checksum stands.
-        Err(DropReason::BadOffload)
-    } else {
-        Ok(Offload::NONE)
-    };
+    let offload = if slot.is_truncated() { Err(DropReason::Oversize) } else { work_left(slot) };
     Arrival {
         start: range.start + HEADROOM_BYTES - afpacket::HEADROOM,
         head_bytes: range.len(),
         tail_bytes: slot.tail().len(),
         offload,
     }
+}
+
+/// What the kernel left to do, from the header that came with the frame.
+fn work_left(slot: &Slot<'_>) -> Result<Offload, DropReason> {
+    let header = slot.vnet();
+    if header.is_finished() {
+        // Without a header nothing says where an unfinished checksum stands.
+        let finished = slot.checksum() != Checksum::Unfinished;
+        return if finished { Ok(Offload::NONE) } else { Err(DropReason::BadOffload) };
+    }
+    let fields = VnetFields {
+        flags: header.flags,
+        gso_type: header.gso_type,
+        hdr_len: header.hdr_len,
+        gso_size: header.gso_size,
+        csum_start: header.csum_start,
+        csum_offset: header.csum_offset,
+    };
+    Offload::from_vnet(&fields).map_err(|_| DropReason::BadOffload)
 }
 
 fn put(inbox: &mut Inbox<'_>, class: SizeClass, place: usize, arrival: Arrival) {
