@@ -157,6 +157,6 @@ fn how_many_addresses_fit() {
     };
     assert_eq!(most(scattered_mac, Dialect::Xnu), 101);
     assert_eq!(most(scattered_mac, Dialect::Linux), 818);
-    assert_eq!(most(mac, Dialect::Xnu), 485);
-    assert_eq!(most(mac, Dialect::Linux), 3907);
+    assert_eq!(most(mac, Dialect::Xnu), 486);
+    assert_eq!(most(mac, Dialect::Linux), 3908);
 }
