@@ -61,3 +61,8 @@ pub struct PairOptions {
     /// kernel's default of 1500. It holds from the moment the pair exists.
     pub mtu: Option<u32>,
 }
+
+/// The example in the README compiles.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -124,20 +124,35 @@ mod tests {
 
     use super::*;
 
-    /// Recorded with `strace -e trace=recvmsg -xx` from `ip link set dev v0 mtu 70000` (veth,
-    /// Linux 6.18): EINVAL, capped, with the kernel's words.
-    const REFUSED: &[u8] = b"\x4c\x00\x00\x00\x02\x00\x00\x03\x2a\x00\x00\x00\x01\x00\x00\x00\
-        \xea\xff\xff\xff\x28\x00\x00\x00\x10\x00\x05\x00\x2a\x00\x00\x00\x00\x00\x00\x00\
-        \x25\x00\x01\x00mtu greater than device maximum\0\0\0\0\0";
+    /// Recorded from Linux 6.18 (strace): the refusal of an MTU of 70000 on a veth end, with the
+    /// kernel's words, capped as this crate asks for it.
+    const CAPPED: &[u8] = b"\x48\0\0\0\x02\0\0\x03\x09\0\0\0\x97\x71\0\0\xea\xff\xff\xff\
+        \x28\0\0\0\x13\0\x05\0\x09\0\0\0\0\0\0\0\
+        \x24\0\x01\0mtu greater than device maximum\0";
+    /// The same as iproute2 got it: behind the whole of its request.
+    const WHOLE: &[u8] = b"\x60\0\0\0\x02\0\0\x02\xa6\xa8\x04\x6b\xb0\x71\0\0\xea\xff\xff\xff\
+        \x28\0\0\0\x10\0\x05\0\xa6\xa8\x04\x6b\0\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\0\0\0\0\
+        \x08\0\x04\0\x70\x11\x01\0\x24\0\x01\0mtu greater than device maximum\0";
 
     #[test]
     fn a_refusal_has_its_errno_and_words() {
-        let all: Vec<_> = messages(REFUSED).map(Result::unwrap).collect();
-        let [Received { sequence: 42, message: Message::End(Err(refusal)), .. }] = &all[..] else {
-            panic!("{all:?}");
-        };
-        assert_eq!(refusal.errno.raw_os_error(), Some(22));
-        assert_eq!(refusal.detail.as_deref(), Some("mtu greater than device maximum"));
+        for (recorded, sequence) in [(CAPPED, 9), (WHOLE, 0x6b04_a8a6)] {
+            let all: Vec<_> = messages(recorded).map(Result::unwrap).collect();
+            let [Received { message: Message::End(Err(refusal)), .. }] = &all[..] else {
+                panic!("{all:?}");
+            };
+            assert_eq!(all[0].sequence, sequence);
+            assert_eq!(refusal.errno.raw_os_error(), Some(22));
+            assert_eq!(refusal.detail.as_deref(), Some("mtu greater than device maximum"));
+        }
+    }
+
+    #[test]
+    fn an_acknowledgement_is_the_end() {
+        let recorded = b"\x24\0\0\0\x02\0\0\x01\x0c\0\0\0\xb7\x71\0\0\0\0\0\0\
+            \x30\0\0\0\x12\0\x05\0\x0c\0\0\0\0\0\0\0";
+        let received = messages(recorded).next().unwrap().unwrap();
+        assert!(matches!(received.message, Message::End(Ok(()))), "{received:?}");
     }
 
     #[test]
@@ -178,9 +193,9 @@ mod tests {
 
         #[test]
         fn so_are_answers_that_are_nearly_right(
-            at in 0..REFUSED.len(), byte: u8, len in 0..=REFUSED.len()
+            at in 0..WHOLE.len(), byte: u8, len in 0..=WHOLE.len()
         ) {
-            let mut bytes = REFUSED.to_vec();
+            let mut bytes = WHOLE.to_vec();
             bytes[at] = byte;
             bytes.truncate(len);
             for received in messages(&bytes) {
