@@ -1,27 +1,24 @@
-//! A muted end says nothing, and without offloads frames are complete: seen by tcpdump and ethtool.
+//! A muted end says nothing, and without offloads frames are complete: seen by a packet socket and
+//! by ethtool.
 #![cfg(target_os = "linux")]
 
 mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::time::Duration;
 
+use common::capture::{Capture, Frame};
 use common::{interfaces_in_own_namespace, ip, ip_does, named, output};
 use ifctl::{Error, Flags, Interfaces, PairOptions};
 
 #[test]
 fn the_bridge_answers_arp_and_a_muted_end_does_not() {
-    let Some(lan) = Lan::new() else { return };
-    let bridge = lan.bridge_mac.clone();
-    lan.ask();
-    let replies = lan.replies();
-    assert_eq!(replies.len(), 1, "{replies:#?}");
-    assert!(replies[0].contains(&bridge), "{replies:#?}");
+    let Some(mut lan) = Lan::new() else { return };
+    let bridge = lan.interfaces.find("br0").unwrap().mac.unwrap();
+    assert_eq!(lan.answers(), [bridge]);
 }
 
 /// The fact that makes muting necessary, and the proof that the test above can fail.
@@ -29,43 +26,37 @@ fn the_bridge_answers_arp_and_a_muted_end_does_not() {
 fn with_the_kernels_defaults_that_end_answers_for_the_bridge() {
     let Some(mut lan) = Lan::new() else { return };
     ip_does("link set vsw0p arp on");
-    let end = lan.interfaces.find("vsw0p").unwrap().mac.unwrap();
-    let end = end.map(|byte| format!("{byte:02x}")).join(":");
-    lan.ask();
-    let replies = lan.replies();
-    assert_eq!(replies.len(), 2, "{replies:#?}");
-    assert!(replies.iter().any(|reply| reply.contains(&end)), "{replies:#?}");
+    let mut expected = ["br0", "vsw0p"].map(|name| lan.interfaces.find(name).unwrap().mac.unwrap());
+    let mut answers = lan.answers();
+    expected.sort_unstable();
+    answers.sort_unstable();
+    assert_eq!(answers, expected);
 }
 
 #[test]
 fn a_muted_pair_says_nothing_when_it_comes_up() {
-    if !testkit::tool_or_skip("tcpdump", "tcpdump") {
-        return;
-    }
     let Some(mut interfaces) = interfaces_in_own_namespace() else { return };
     // A router also joins the groups of routers, and reports that.
     ipv6_does("all/forwarding", "1");
-    for (pair, is_muted) in [(["q0", "q1"], true), (["d0", "d1"], false)] {
-        let [a, b] = pair;
-        interfaces.create_pair(a, b, PairOptions::default()).unwrap();
-        if is_muted {
-            interfaces.mute(a).unwrap();
-            interfaces.mute(b).unwrap();
-        }
-    }
-    // A packet socket needs the interface up to stay, so the captures begin on all at once.
-    let quiet = Capture::start("any", "host not 127.0.0.1 and not host ::1");
-    for name in ["q0", "q1", "d0", "d1"] {
+    interfaces.create_pair("quiet0", "quiet1", PairOptions::default()).unwrap();
+    interfaces.create_pair("loud0", "loud1", PairOptions::default()).unwrap();
+    let mut index = |name| interfaces.find(name).unwrap().index;
+    let quiet = [index("quiet0"), index("quiet1")];
+    let loud = [index("loud0"), index("loud1")];
+    interfaces.mute("quiet0").unwrap();
+    interfaces.mute("quiet1").unwrap();
+
+    let capture = Capture::start();
+    for name in ["quiet0", "quiet1", "loud0", "loud1"] {
         interfaces.set_up(name, true).unwrap();
     }
-    let spoken = quiet.until(Duration::from_secs(10), |lines| {
-        // Duplicate address detection done, groups reported, a router asked for.
-        lines.iter().filter(|line| line.contains("d0") || line.contains("d1")).count() >= 8
-    });
-    assert!(spoken.iter().any(|line| line.contains("d0") && line.contains("ICMP6")), "{spoken:#?}");
-    let muted: Vec<_> =
-        spoken.iter().filter(|line| line.contains("q0") || line.contains("q1")).collect();
-    assert!(muted.is_empty(), "{muted:#?}");
+    let of = |frames: &[Frame], pair: [u32; 2]| {
+        frames.iter().filter(|frame| pair.contains(&frame.index)).count()
+    };
+    // Until the loud ones have probed their addresses and reported their groups.
+    let frames = capture.until(Duration::from_secs(10), |frames| of(frames, loud) >= 8);
+    assert!(of(&frames, loud) >= 8, "a default that this test needs: {frames:?}");
+    assert_eq!(of(&frames, quiet), 0, "{frames:?}");
 }
 
 #[test]
@@ -143,44 +134,36 @@ fn offloads_that_stay_are_named() {
 /// takes it.
 #[test]
 fn without_offloads_what_the_host_sends_is_complete() {
-    if !testkit::tool_or_skip("tcpdump", "tcpdump") {
-        return;
-    }
     let Some(mut interfaces) = interfaces_in_own_namespace() else { return };
     interfaces.create_pair("v0", "v1", PairOptions::default()).unwrap();
     interfaces.set_up("v0", true).unwrap();
     interfaces.set_up("v1", true).unwrap();
     interfaces.add_address("v0", [192, 0, 2, 1].into(), 24).unwrap();
-    let end = interfaces.find("v1").unwrap().mac.unwrap();
-    let end = end.map(|byte| format!("{byte:02x}")).join(":");
-    ip_does(&format!("neigh add 192.0.2.2 lladdr {end} dev v0"));
+    let end = interfaces.find("v1").unwrap();
+    let mac = end.mac.unwrap().map(|byte| format!("{byte:02x}")).join(":");
+    ip_does(&format!("neigh add 192.0.2.2 lladdr {mac} dev v0"));
     let sender = UdpSocket::bind("192.0.2.1:0").unwrap();
-    let seen = || {
-        let capture = Capture::start("v1", "udp port 9");
+    let is_complete = || {
+        let capture = Capture::start();
         sender.send_to(b"seventeen bytes..", "192.0.2.2:9").unwrap();
-        let is_seen = |lines: &[String]| lines.iter().any(|line| line.contains("udp"));
-        capture.until(Duration::from_secs(5), is_seen).join(" ")
+        let is_it = |frame: &Frame| frame.index == end.index && frame.udp_checksum_fits().is_some();
+        let frames = capture.until(Duration::from_secs(5), |frames| frames.iter().any(is_it));
+        frames.iter().find(|frame| is_it(frame)).and_then(Frame::udp_checksum_fits)
     };
-    assert!(seen().contains("bad udp cksum"), "a default that this test needs");
+    assert_eq!(is_complete(), Some(false), "a default that this test needs");
     interfaces.disable_offloads("v0").unwrap();
-    let line = seen();
-    assert!(line.contains("udp sum ok"), "{line}");
+    assert_eq!(is_complete(), Some(true));
 }
 
 /// A bridge with an address and two members: the muted pair `vsw0`/`vsw0p`, and `lan`, whose other
 /// end is a neighbour in a namespace of its own.
 struct Lan {
     interfaces: Interfaces,
-    bridge_mac: String,
     neighbour: mpsc::Sender<()>,
-    capture: Capture,
 }
 
 impl Lan {
     fn new() -> Option<Self> {
-        if !testkit::tool_or_skip("tcpdump", "tcpdump") {
-            return None;
-        }
         let mut interfaces = interfaces_in_own_namespace()?;
         interfaces.create_bridge("br0").unwrap();
         interfaces.create_pair("vsw0", "vsw0p", PairOptions::default()).unwrap();
@@ -194,23 +177,25 @@ impl Lan {
         for name in ["br0", "vsw0", "vsw0p", "lan"] {
             interfaces.set_up(name, true).unwrap();
         }
-        // What leaves by `lan` goes to the neighbour.
-        let capture = Capture::start("lan", "arp");
-        let mac = interfaces.find("br0").unwrap().mac.unwrap();
-        let bridge_mac = mac.map(|byte| format!("{byte:02x}")).join(":");
-        Some(Self { interfaces, bridge_mac, neighbour, capture })
+        assert!(testkit::wait_until(Duration::from_secs(5), || {
+            let members = interfaces.members("br0").unwrap();
+            members.iter().all(|member| member.state == ifctl::PortState::Forwarding)
+        }));
+        Some(Self { interfaces, neighbour })
     }
 
-    /// The neighbour asks who has the bridge's address.
-    fn ask(&self) {
+    /// Who answers when the neighbour asks for the bridge's address: their MAC addresses.
+    fn answers(&mut self) -> Vec<[u8; 6]> {
+        let lan = self.interfaces.find("lan").unwrap().index;
+        let capture = Capture::start();
         self.neighbour.send(()).unwrap();
-    }
-
-    fn replies(self) -> Vec<String> {
-        let is_reply = |line: &String| line.contains("Reply");
-        // The second reply is there at once or never; a second of silence decides.
-        let lines = self.capture.until(Duration::from_secs(5), |lines| lines.iter().any(is_reply));
-        lines.into_iter().filter(is_reply).collect()
+        // All that leaves towards the neighbour. A second answer comes at once or never; a second
+        // of silence decides.
+        let answer = |frame: &Frame| frame.arp_answer().filter(|_| frame.index == lan);
+        let frames = capture.until(Duration::from_secs(5), |frames| {
+            frames.iter().any(|frame| answer(frame).is_some())
+        });
+        frames.iter().filter_map(answer).collect()
     }
 }
 
@@ -233,60 +218,6 @@ fn neighbour() -> mpsc::Sender<()> {
     let thread = thread.file_name().and_then(|name| name.to_str()).unwrap();
     ip_does(&format!("link set far netns {thread}"));
     ask
-}
-
-/// A running tcpdump.
-struct Capture {
-    process: Child,
-    lines: Receiver<String>,
-}
-
-impl Capture {
-    fn start(interface: &str, filter: &str) -> Self {
-        let mut process = Command::new("tcpdump")
-            .args(["-i", interface, "-n", "-e", "-vv", "-l", "--immediate-mode", "-Z", "root"])
-            .arg(filter)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let says = BufReader::new(process.stderr.take().unwrap());
-        let mut words = says.lines().map_while(Result::ok);
-        let is_listening = words.any(|line| line.contains("listening on"));
-        assert!(is_listening, "tcpdump does not listen");
-        // To its end, or its last words would kill it.
-        std::thread::spawn(move || words.for_each(drop));
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-        });
-        Self { process, lines }
-    }
-
-    /// Collects lines until `is_enough`, and for one more second of silence, or up to `limit`.
-    fn until(self, limit: Duration, is_enough: impl Fn(&[String]) -> bool) -> Vec<String> {
-        let end = std::time::Instant::now() + limit;
-        let mut lines = Vec::new();
-        loop {
-            match self.lines.recv_timeout(Duration::from_secs(1)) {
-                Ok(line) => lines.push(line),
-                Err(_) if is_enough(&lines) => return lines,
-                Err(_) => {}
-            }
-            if std::time::Instant::now() >= end {
-                return lines;
-            }
-        }
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 /// `ethtool -k`, as feature → state.

@@ -2,6 +2,8 @@
 //! to compare with.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod capture;
+
 use std::process::{Command, Stdio};
 
 use ifctl::Interfaces;
