@@ -181,8 +181,8 @@ impl Ipv6Chain {
         }
         let addresses = (extension.len() - 8) / 16;
         let last = match kind {
-            // A segment routing header lists the route backwards (RFC 8754 §2); of mobility's there
-            // is but one address (RFC 6275 §6.4).
+            // A segment routing header lists the route backwards (RFC 8754 §2), and mobility's
+            // has but one address (RFC 6275 §6.4).
             2 | 4 => 0,
             0 => addresses.saturating_sub(1),
             _ => return Err(refused("an unknown kind of IPv6 route")),
