@@ -1,23 +1,25 @@
 //! `cargo xtask run`: the main job on real input, as a table that a person can read.
 
-use std::path::PathBuf;
-
 use crate::failure::{Failure, Result};
 use crate::guest_image::GuestImage;
 use crate::namespace;
 use crate::workspace::Workspace;
 
+mod built_in;
 mod checks;
+mod counters;
 mod host;
+mod network;
 
 mod process;
 mod qemu;
+mod setting;
 mod switch;
 mod transfer;
 mod virtual_machine;
 
-use checks::Checks;
 use host::Host;
+use setting::Setting;
 
 /// Starts the real switch between guests and a bridge, and checks that everything arrives.
 ///
@@ -42,17 +44,6 @@ enum Guests {
     BuiltIn,
     /// Real Linux guests under QEMU
     Qemu,
-}
-
-/// What a scenario works with.
-#[derive(Debug)]
-struct Setting {
-    /// The program `vswitch`.
-    program: PathBuf,
-    /// Where sockets lie; its path is short, as a socket's must be.
-    directory: tempfile::TempDir,
-    /// The host's network, where this process may make one.
-    host: Option<Host>,
 }
 
 /// Builds first, as the caller; then enters a namespace and runs the checks. Fails if one failed.
@@ -80,7 +71,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     };
     let setting = Setting { program, directory, host };
     match image {
-        None => Err(Failure::new("run", "built-in guests")),
+        None => built_in::run(&setting),
         Some(image) => qemu::run(&setting, &image),
     }
 }

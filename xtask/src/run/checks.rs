@@ -75,6 +75,13 @@ impl Checks {
         println!("{}", line("-", name, &why.to_string(), None));
     }
 
+    /// Lines that belong to the check above them.
+    pub(crate) fn note(&self, lines: &[String]) {
+        for line in lines {
+            println!("         {line}");
+        }
+    }
+
     /// The last line; an error if a check failed.
     pub(crate) fn end(self) -> Result<()> {
         let seconds = self.started.elapsed().as_secs_f64();

@@ -5,12 +5,3 @@
 mod sys;
 
 pub(super) use sys::Host;
-
-/// The bridge.
-pub(super) const BRIDGE: &str = "br0";
-
-/// Its addresses (RFC 5737, RFC 3849) with their prefix lengths.
-pub(super) const IPV4: &str = "192.0.2.1";
-pub(super) const IPV4_BITS: u8 = 24;
-pub(super) const IPV6: &str = "2001:db8::1";
-pub(super) const IPV6_BITS: u8 = 64;

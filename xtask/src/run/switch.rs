@@ -1,6 +1,6 @@
 //! The real switch, started and stopped as a person would.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::process::Process;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 
 /// A running `vswitch run`; killed when dropped.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(super) struct Switch {
     pub(super) ready: Value,
 }
 
-/// How long it may take until the switch says that it is ready.
-const START_MAX: Duration = Duration::from_secs(10);
+/// How long it may take until the switch says that it is ready, or what it counted.
+const WORD_MAX: Duration = Duration::from_secs(10);
 
 impl Switch {
     /// Starts `program run` with this uplink and these ports, and waits until it is ready.
@@ -30,13 +30,8 @@ impl Switch {
             command.args(["--port", port]);
         }
         let process = Process::start("vswitch run", command)?;
-        let line = process.expect("{", START_MAX)?;
-        let ready: Value = serde_json::from_str(&format!("{{{line}"))
-            .map_err(|error| Failure::new("read the switch's first line", error))?;
-        match ready["event"].as_str() {
-            Some("ready") => Ok(Self { process, ready }),
-            _ => Err(Failure::new("start the switch", format!("it said {ready}"))),
-        }
+        let ready = event(&process, "ready")?;
+        Ok(Self { process, ready })
     }
 
     /// What is told of it: its process and its ports.
@@ -50,28 +45,23 @@ impl Switch {
         self.process.stop(Signal::SIGKILL).map(drop)
     }
 
-    /// Asks it to stop, and gives what it printed at the end: its counters.
-    pub(super) fn stop(mut self) -> Result<Vec<String>> {
+    /// Asks it to stop, and gives what it said at the end: its counters.
+    pub(super) fn stop(mut self) -> Result<Value> {
         let status = self.process.stop(Signal::SIGTERM)?;
-        match status.success() {
-            true => Ok(self.process.rest(START_MAX)),
-            false => Err(self.process.failure(&format!("stopped with {status}"))),
+        if !status.success() {
+            return Err(self.process.failure(&format!("stopped with {status}")));
         }
+        event(&self.process, "stopped")
     }
 }
 
-/// The path of the socket named `name` in `directory`.
-pub(super) fn socket(directory: &Path, name: &str) -> PathBuf {
-    directory.join(format!("{name}.sock"))
-}
-
-/// That none of the switch's sockets is left in `directory`; `names` has a letter for each.
-pub(super) fn no_socket_of(directory: &Path, names: &str) -> Result<String> {
-    let paths = names.chars().map(|name| socket(directory, &name.to_string()));
-    let left: Vec<String> =
-        paths.filter(|path| path.exists()).map(|path| path.display().to_string()).collect();
-    match left.is_empty() {
-        true => Ok(format!("in {}", directory.display())),
-        false => Err(Failure::new("left behind", left.join(", "))),
+/// The next JSON line of the switch, which must be this event.
+fn event(process: &Process, name: &str) -> Result<Value> {
+    let line = process.expect("{", WORD_MAX)?;
+    let value: Value = serde_json::from_str(&format!("{{{line}"))
+        .map_err(|error| process.failure(&format!("its line is not JSON: {error}")))?;
+    match value["event"] == name {
+        true => Ok(value),
+        false => Err(process.failure(&format!("no {name:?} event"))),
     }
 }

@@ -1,28 +1,22 @@
 //! A real Linux guest under QEMU that takes commands on its serial line.
 
+use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use probe::MacAddress;
 
+use super::network::Station;
 use super::process::Process;
 use crate::failure::{Failure, Result};
 use crate::guest_image::{GuestImage, QEMU, QEMU_PACKAGE};
 use crate::tools;
 
-/// Who a guest is on the network.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Identity {
-    pub(super) name: &'static str,
-    pub(super) ipv4: &'static str,
-    pub(super) ipv6: &'static str,
-    pub(super) mac: &'static str,
-}
-
 /// A running guest; its virtual machine is killed when dropped.
 #[derive(Debug)]
 pub(super) struct VirtualMachine {
-    pub(super) identity: Identity,
+    pub(super) station: Station,
     process: Process,
 }
 
@@ -43,15 +37,11 @@ const BOOT_MAX: Duration = Duration::from_secs(60);
 /// The longest that a guest's answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(40);
 
-/// Prefix lengths of the addresses on the network.
-const IPV4_BITS: u32 = 24;
-const IPV6_BITS: u32 = 64;
-
 impl VirtualMachine {
     /// Starts QEMU through `wrapper`'s arguments, if any (a program that gives it its card).
     pub(super) fn start(
         image: &GuestImage,
-        identity: Identity,
+        station: Station,
         attachment: &Attachment,
         wrapper: Option<Command>,
     ) -> Result<Self> {
@@ -63,12 +53,12 @@ impl VirtualMachine {
             }
             None => Command::new(qemu),
         };
-        command.args(image.machine_arguments(&identity.words()));
+        command.args(image.machine_arguments(&words(station)));
         command.args(["-netdev", &attachment.netdev()]);
-        let device = format!("virtio-net-pci,netdev=n,mac={}", identity.mac);
+        let device = format!("virtio-net-pci,netdev=n,mac={}", MacAddress(station.mac()));
         command.args(["-device", &device]);
-        let process = Process::start(&format!("guest {}", identity.name), command)?;
-        Ok(Self { identity, process })
+        let process = Process::start(&format!("guest {}", station.name), command)?;
+        Ok(Self { station, process })
     }
 
     /// Waits until it has booted and its addresses may be used; says its seconds since power on.
@@ -79,22 +69,24 @@ impl VirtualMachine {
     }
 
     /// Pings `count` times and demands every answer.
-    pub(super) fn ping(&mut self, address: &str, count: u32) -> Result<()> {
+    pub(super) fn ping(&mut self, address: impl Into<IpAddr>, count: u32) -> Result<()> {
+        let address = address.into();
         self.process.tell(&format!("ping {address} {count}"))?;
         let answer = self.answer(&format!("ping {address} "), ANSWER_MAX)?;
         if answer == format!("sent={count} received={count}") {
             return Ok(());
         }
-        Err(Failure::new(format!("{} pings {address}", self.identity.name), answer))
+        Err(Failure::new(format!("{} pings {address}", self.station.name), answer))
     }
 
     /// Sends the image's numbers to a TCP port, and waits until the other end has closed.
-    pub(super) fn send(&mut self, address: &str, port: u16) -> Result<()> {
+    pub(super) fn send(&mut self, address: impl Into<IpAddr>, port: u16) -> Result<()> {
+        let address = address.into();
         self.process.tell(&format!("send {address} {port}"))?;
         let answer = self.answer(&format!("send {address} "), ANSWER_MAX)?;
         match answer.as_str() {
             "status=0" => Ok(()),
-            _ => Err(Failure::new(format!("{} sends to {address}", self.identity.name), answer)),
+            _ => Err(Failure::new(format!("{} sends to {address}", self.station.name), answer)),
         }
     }
 
@@ -110,7 +102,7 @@ impl VirtualMachine {
         let bytes = answer
             .strip_suffix(" whole=yes")
             .and_then(|rest| rest.split_once("bytes=")?.1.parse().ok());
-        bytes.ok_or_else(|| Failure::new(format!("{} receives", self.identity.name), answer))
+        bytes.ok_or_else(|| Failure::new(format!("{} receives", self.station.name), answer))
     }
 
     /// The next line meant for us must be this answer; whatever else the guest says is trouble.
@@ -118,7 +110,7 @@ impl VirtualMachine {
         let line = self.process.expect("@ ", limit)?;
         match line.strip_prefix(beginning) {
             Some(rest) => Ok(rest.to_owned()),
-            None => Err(Failure::new(format!("guest {}", self.identity.name), line)),
+            None => Err(Failure::new(format!("guest {}", self.station.name), line)),
         }
     }
 
@@ -133,17 +125,16 @@ impl VirtualMachine {
         let status = self.process.wait(ANSWER_MAX)?;
         match status.success() {
             true => Ok(()),
-            false => Err(Failure::new(format!("stop guest {}", self.identity.name), status)),
+            false => Err(Failure::new(format!("stop guest {}", self.station.name), status)),
         }
     }
 }
 
-impl Identity {
-    /// What the guest's init is told, see `guest_image/init.sh`.
-    fn words(&self) -> String {
-        let Self { name, ipv4, ipv6, .. } = self;
-        format!("name={name} address={ipv4}/{IPV4_BITS} address={ipv6}/{IPV6_BITS} then=agent")
-    }
+/// What the guest's init is told, see `guest_image/init.sh`.
+fn words(station: Station) -> String {
+    let address = |(address, bits)| format!("address={address}/{bits}");
+    let [ipv4, ipv6] = station.addresses().map(address);
+    format!("name={} {ipv4} {ipv6} then=agent", station.name)
 }
 
 impl Attachment {

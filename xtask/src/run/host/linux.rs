@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use ifctl::Interfaces;
 
-use super::{BRIDGE, IPV4, IPV4_BITS, IPV6, IPV6_BITS};
 use crate::failure::{Failure, Result};
+use crate::run::network::{BRIDGE, HOST};
 
 /// A bridge with an IPv4 and an IPv6 address; it goes with the namespace.
 #[derive(Debug)]
@@ -23,15 +23,14 @@ impl Host {
         let mut interfaces = Interfaces::open().map_err(fail)?;
         interfaces.set_up("lo", true).map_err(fail)?;
         interfaces.create_bridge(BRIDGE).map_err(fail)?;
-        for (address, bits) in [(IPV4, IPV4_BITS), (IPV6, IPV6_BITS)] {
-            let address = address.parse().map_err(|error| Failure::new(address, error))?;
+        for (address, bits) in HOST.addresses() {
             interfaces.add_address(BRIDGE, address, bits).map_err(fail)?;
         }
         interfaces.set_up(BRIDGE, true).map_err(fail)?;
         Ok(Self(()))
     }
 
-    /// Every interface of the namespace as one line each: name, kind, master, addresses.
+    /// Every interface of the namespace by name and kind.
     pub(crate) fn interfaces(&self) -> Result<Vec<String>> {
         let fail = |error: ifctl::Error| Failure::new("list interfaces", error);
         let list = Interfaces::open().and_then(|mut interfaces| interfaces.list()).map_err(fail)?;
@@ -41,6 +40,13 @@ impl Host {
             .collect();
         lines.sort_unstable();
         Ok(lines)
+    }
+
+    /// The kernel's number for the bridge.
+    pub(crate) fn bridge_index(&self) -> Result<u32> {
+        let found = Interfaces::open().and_then(|mut interfaces| interfaces.find(BRIDGE));
+        let fail = |error: ifctl::Error| Failure::new("find the bridge", error);
+        found.map(|interface| interface.index).map_err(fail)
     }
 
     /// Waits until the bridge's IPv6 addresses may be used: the kernel begins to ask whether
