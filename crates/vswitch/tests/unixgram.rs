@@ -6,6 +6,7 @@ mod common;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
+use common::peers::{qemu, receive, vfkit};
 use common::{Running, frame, station};
 use vswitch::port::linux::{Access, UnixgramPort};
 
@@ -16,31 +17,6 @@ fn start(dir: &std::path::Path) -> Running {
             common::add(switch, network, name, Box::new(port));
         }
     })
-}
-
-/// A peer as vfkit and krunkit have it: bound, connected, with a handshake first.
-fn vfkit(dir: &std::path::Path, own: &str, port: &str) -> UnixDatagram {
-    let _ = std::fs::remove_file(dir.join(own));
-    let socket = UnixDatagram::bind(dir.join(own)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    socket.connect(dir.join(port)).unwrap();
-    socket.send(b"VFKT").unwrap();
-    socket
-}
-
-/// A peer as QEMU's `-netdev dgram` has it: bound, never connected.
-fn qemu(dir: &std::path::Path, own: &str) -> UnixDatagram {
-    let _ = std::fs::remove_file(dir.join(own));
-    let socket = UnixDatagram::bind(dir.join(own)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    socket
-}
-
-fn receive(socket: &UnixDatagram) -> Vec<u8> {
-    let mut buffer = vec![0; 70_000];
-    let len = socket.recv(&mut buffer).expect("a frame within five seconds");
-    buffer.truncate(len);
-    buffer
 }
 
 #[test]

@@ -144,15 +144,15 @@ impl<P: Poller> Switch<P> {
             if port.queue.has_room(bytes, QUEUE_FRAMES_UNICAST, &self.pool) {
                 return Admission::Room;
             }
-            if port.blocked {
-                return if port.is_stalled(self.now) {
-                    Admission::Refused(DropReason::Stalled)
-                } else {
-                    Admission::Wait
-                };
+            if port.blocked && !port.is_stalled(self.now) {
+                return Admission::Wait;
+            }
+            if port.blocked && (attempt > 0 || !port.may_try(self.now)) {
+                return Admission::Refused(DropReason::Stalled);
             }
             if attempt == 0 {
-                // Not blocked: it is only that nothing was sent yet in this batch.
+                // Not blocked: it is only that nothing was sent yet in this batch. Stalled: it may
+                // have made room meanwhile, and the poller not have told.
                 self.flush(target);
             }
         }
@@ -168,10 +168,11 @@ impl<P: Poller> Switch<P> {
             if port.queue.has_room(bytes, QUEUE_FRAMES_MAX, &self.pool) {
                 return Admission::Room;
             }
-            if port.is_stalled(self.now) {
+            let stalled = port.is_stalled(self.now);
+            if stalled && (attempt > 0 || !port.may_try(self.now)) {
                 return Admission::Refused(DropReason::Stalled);
             }
-            if attempt == 0 && !port.blocked {
+            if attempt == 0 && (stalled || !port.blocked) {
                 self.flush(target);
             }
         }
@@ -234,6 +235,7 @@ impl<P: Poller> Switch<P> {
                 self.drop_queue(index, DropReason::NoPeer);
                 return;
             }
+            port.tried_at = self.now;
             let sent = port.port.send(&Outbox::new(&port.queue, &self.pool));
             for _ in 0..sent.taken_frames {
                 let Some(frame) = port.queue.pop(&self.pool) else { break };

@@ -181,6 +181,8 @@ struct PortState {
     blocked: bool,
     /// When the port last took a frame, or became blocked.
     progress_at: Nanos,
+    /// When sending was last tried.
+    tried_at: Nanos,
     /// The ports whose reading pauses until this one has room.
     waiters: VecDeque<PortIndex>,
 
@@ -636,6 +638,7 @@ impl PortState {
             queue: EgressQueue::new(),
             blocked: false,
             progress_at: now,
+            tried_at: now,
             waiters: VecDeque::new(),
             hold: VecDeque::new(),
             waiting_on: None,

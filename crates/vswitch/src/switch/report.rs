@@ -26,6 +26,8 @@ pub struct PortReport {
     pub queued_frames: usize,
     /// Frames read and held until their target has room.
     pub held_frames: usize,
+    /// The port whose room they wait for.
+    pub waiting_on: Option<PortIndex>,
     /// The other end is gone for good.
     pub gone: bool,
 }
@@ -58,6 +60,7 @@ impl<P: Poller> Switch<P> {
                         counters: port.counters,
                         queued_frames: port.queue.len(),
                         held_frames: port.hold.len(),
+                        waiting_on: port.waiting_on,
                         gone: port.gone,
                     });
                 }

@@ -15,6 +15,11 @@ use crate::time::Nanos;
 /// A target that took no frame for longer is stalled: nobody waits for it (architecture §4).
 pub const STALL_AFTER: Duration = Duration::from_millis(2);
 
+/// How often at most a blocked port is tried of which the poller says nothing. A unix socket tells of
+/// room (EPOLLOUT) only when three quarters of its buffer are free (`unix_writable` in
+/// net/unix/af_unix.c): a reader may need far longer than [`STALL_AFTER`] for those, and is reading.
+const TRY_EVERY: Duration = Duration::from_millis(1);
+
 /// How often aged addresses give back their places.
 pub(super) const EXPIRE_EVERY: Duration = Duration::from_secs(30);
 
@@ -91,6 +96,10 @@ impl<P: Poller> Switch<P> {
             port.retry_at = Nanos::NEVER;
             self.flush(index);
         }
+        let Some(port) = self.port_mut(index) else { return };
+        if port.is_in_doubt(now) && port.may_try(now) {
+            self.flush(index);
+        }
         self.drop_aged(index);
         let Some(port) = self.port_mut(index) else { return };
         if port.is_stalled(now) && !port.waiters.is_empty() {
@@ -120,6 +129,17 @@ impl PortState {
     /// Full, and silent for too long.
     pub(super) fn is_stalled(&self, now: Nanos) -> bool {
         self.blocked && now.since(self.progress_at) > STALL_AFTER
+    }
+
+    /// Whether it would now cost frames to hold the port for full.
+    fn is_in_doubt(&self, now: Nanos) -> bool {
+        let aged = self.queue.oldest().is_some_and(|since| now.since(since) >= QUEUE_AGE_MAX);
+        self.blocked && (aged || self.is_stalled(now) && !self.waiters.is_empty())
+    }
+
+    /// Whether the last attempt to send is so long ago that another may find more room.
+    pub(super) fn may_try(&self, now: Nanos) -> bool {
+        now.since(self.tried_at) >= TRY_EVERY
     }
 
     /// When this port next needs the loop.

@@ -1,13 +1,17 @@
 //! What the tests on real sockets share: a switch on a thread of its own, and frames.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod peers;
+
 use std::thread::JoinHandle;
 
 use vswitch::MacAddr;
 use vswitch::fabric::{PortPolicy, Settings};
 use vswitch::poller::Epoll;
-use vswitch::port::Port;
-use vswitch::switch::{Handle, NetworkId, PortSettings, Report, Switch, WhenGone};
+use vswitch::port::{Listener, Port};
+use vswitch::switch::{
+    Handle, ListenerSettings, NetworkId, PortSettings, Report, Switch, WhenGone,
+};
 
 /// A switch that runs until it is stopped or dropped.
 pub(crate) struct Running {
@@ -53,6 +57,18 @@ pub(crate) fn settings(network: NetworkId, name: &str) -> PortSettings {
 
 pub(crate) fn add(switch: &mut Switch<Epoll>, network: NetworkId, name: &str, port: Box<dyn Port>) {
     switch.add_port(settings(network, name), port).unwrap();
+}
+
+pub(crate) fn add_listener(
+    switch: &mut Switch<Epoll>,
+    network: NetworkId,
+    name: &str,
+    clients_max: usize,
+    listener: Box<dyn Listener>,
+) {
+    let name = name.to_owned();
+    let settings = ListenerSettings { name, network, policy: PortPolicy::default(), clients_max };
+    switch.add_listener(settings, listener).unwrap();
 }
 
 pub(crate) fn station(n: u8) -> MacAddr {
