@@ -212,7 +212,7 @@ impl Assembler {
         u8::try_from(self.skip(layout, layout.positions[index], index, target)).is_ok()
     }
 
-    /// Instructions between the one at `position`, which belongs to statement `index`, and `target`.
+    /// Instructions between the one at `position`, which is of statement `index`, and `target`.
     fn skip(&self, layout: &Layout, position: usize, index: usize, target: Target) -> usize {
         let to = match target {
             Target::Next => layout.positions[index] + 1 + layout.far[index].count(),

@@ -1,4 +1,5 @@
-//! The numbers of classic BPF: XNU `bsd/net/bpf.h`, Linux `include/uapi/linux/{bpf_common,filter}.h`.
+//! The numbers of classic BPF: XNU `bsd/net/bpf.h`, Linux `include/uapi/linux/bpf_common.h` and
+//! `filter.h`.
 
 pub(crate) const CLASS_MASK: u16 = 0x07;
 pub(crate) const LD: u16 = 0x00;

@@ -84,11 +84,11 @@ pub enum ParseReason {
 /// Assembles text, one instruction a line.
 ///
 /// The syntax is that of the kernel's `bpf_asm` (`Documentation/networking/filter.rst`,
-/// `tools/bpf/bpf_exp.y`): `ldh [12]`, `ldb [x + 14]`, `ld #5`, `ld M[3]`, `ld #len`, `ld #vlan_tci`,
-/// `ldxb 4*([14]&0xf)`, `st M[3]`, `add #1`, `jeq #0x806, there, elsewhere`, `jneq x, there`,
-/// `ja there`, `ret #-1`, `ret a`; labels are `there:`, comments `; …` and `/* … */`, numbers decimal,
-/// `0x` hexadecimal, `0b` binary and `0` octal. A conditional jump without second label goes on with
-/// the next instruction when its condition does not hold.
+/// `tools/bpf/bpf_exp.y`): `ldh [12]`, `ldb [x + 14]`, `ld #5`, `ld M[3]`, `ld #len`,
+/// `ld #vlan_tci`, `ldxb 4*([14]&0xf)`, `st M[3]`, `add #1`, `jeq #0x806, there, elsewhere`,
+/// `jneq x, there`, `ja there`, `ret #-1`, `ret a`; labels are `there:`, comments `; …` and
+/// `/* … */`, numbers decimal, `0x` hexadecimal, `0b` binary and `0` octal. A conditional jump
+/// without second label goes on with the next instruction when its condition does not hold.
 ///
 /// Two additions: `.raw CODE, JT, JF, K` is any word as it is, and a line may begin with its number
 /// in parentheses and name jump targets by number, as `tcpdump -d` prints them:

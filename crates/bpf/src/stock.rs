@@ -236,9 +236,9 @@ impl Hit {
     }
 }
 
-/// Does `hit` when A is one of `values`, else goes on behind with A as it was. The values are tested
-/// in rows, and a row whose largest value is too small is skipped at once, so that long lists are
-/// not gone through one by one.
+/// Does `hit` when A is one of `values`, else goes on behind with A as it was. The values are
+/// tested in rows, and a row whose largest value is too small is skipped at once, so that long
+/// lists are not gone through one by one.
 fn one_of(asm: &mut Assembler, values: &BTreeSet<u32>, hit: Hit) {
     let values: Vec<u32> = values.iter().copied().collect();
     let done = asm.label();

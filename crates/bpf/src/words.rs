@@ -59,8 +59,8 @@ pub fn to_c(words: &[RawInsn]) -> String {
     words.iter().map(line).collect()
 }
 
-/// As one line of decimal numbers, `len,code jt jf k,…,`: what `bpf_asm` prints and `iptables -m bpf
-/// --bytecode` and `tc … bytecode` take.
+/// As one line of decimal numbers, `len,code jt jf k,…,`: what `bpf_asm` prints, and what `iptables
+/// -m bpf --bytecode` and `tc … bytecode` take.
 ///
 /// ```
 /// let program = bpf::parse("ldh [12]\nret a")?;

@@ -1,9 +1,9 @@
 //! How far Linux can jump in its own translation of a program.
 //!
-//! Linux runs a classic program as an extended one, whose jumps have offsets of 16 bits. One classic
-//! instruction becomes up to 21, so a jump can be valid in the program and too far in its
+//! Linux runs a classic program as an extended one, whose jumps have offsets of 16 bits. One
+//! classic instruction becomes up to 21, so a jump can be valid in the program and too far in its
 //! translation (`bpf_convert_filter`, `BPF_EMIT_JMP` in `net/core/filter.c`). The lengths below are
-//! those of 64-bit kernels since 4.20 on processors with cheap unaligned loads; others differ by
+//! those of kernels since 6.2 on processors with cheap unaligned loads; others differ by
 //! little. It takes some 2,000 loads from the frame to come near the limit.
 
 use crate::ancillary::Ancillary;

@@ -133,7 +133,7 @@ pub(crate) fn interesting(random: &mut Random) -> u32 {
 }
 
 /// A word that Linux knows; jumps stay within the `behind` instructions that follow.
-pub(crate) fn sensible_word(random: &mut Random, behind: u32) -> RawInsn {
+fn sensible_word(random: &mut Random, behind: u32) -> RawInsn {
     let skip = |random: &mut Random| {
         let far = random.below(behind.min(256));
         u8::try_from(if random.chance(70) { far.min(3) } else { far }).expect("below 256")
