@@ -140,7 +140,7 @@ impl fmt::Display for Why<'_> {
             Error::Exists { name, .. } => write!(f, "there is an interface {name} already"),
             Error::SameName { name, .. } => write!(f, "both ends would be named {name}"),
             Error::NotABridge { name, kind, .. } => {
-                write!(f, "{name} is no bridge (its kind is {kind})")
+                write!(f, "{name} is no bridge, its kind is {kind}")
             }
             Error::OtherMaster { member, master, .. } => {
                 write!(f, "{member} belongs to {master} already")

@@ -128,7 +128,7 @@ fn what_is_no_bridge_or_cannot_join_is_said_so() {
     let Some(mut interfaces) = with_bridge() else { return };
     interfaces.create_bridge("br1").unwrap();
     let error = interfaces.add_member("a0", "b0").unwrap_err();
-    assert_eq!(error.to_string(), "add b0 to bridge a0: a0 is no bridge (its kind is veth)");
+    assert_eq!(error.to_string(), "add b0 to bridge a0: a0 is no bridge, its kind is veth");
     assert!(matches!(interfaces.members("a0"), Err(Error::NotABridge { .. })));
     assert!(matches!(interfaces.members("br9"), Err(Error::NotFound { .. })));
     let error = interfaces.add_member("br0", "nothing").unwrap_err();
