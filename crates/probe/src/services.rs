@@ -143,19 +143,23 @@ impl Slot {
         }
         let Some(connection) = &mut self.connection else { return false };
         let moved = pump(socket, &mut *connection.session, &mut connection.flow, now);
-        if connection.session.is_done() && socket.state() == tcp::State::FinWait2 {
-            connection.linger_until.get_or_insert(now + LINGER);
+        let linger = match socket.state() {
+            tcp::State::TimeWait => Some(LAST_ACK_DELAY),
+            tcp::State::FinWait2 if connection.session.is_done() => Some(LINGER),
+            _ => None,
+        };
+        if let Some(until) = linger.map(|linger| now + linger) {
+            let earlier = connection.linger_until.filter(|earlier| *earlier < until);
+            connection.linger_until = earlier.or(Some(until));
         }
         moved
     }
 
-    /// Whether the socket is free for the next client. One in TIME-WAIT is: no client comes back
-    /// with the same numbers within the life of a test network's frames.
+    /// Whether the socket is free for the next client. One that only sits out its TIME-WAIT is: no
+    /// client comes back with the same numbers within the life of a test network's frames.
     fn is_over(&self, now: Duration, socket: &tcp::Socket<'_>) -> bool {
         let lingered = self.connection.as_ref().and_then(|connection| connection.linger_until);
-        !socket.is_open()
-            || socket.state() == tcp::State::TimeWait
-            || lingered.is_some_and(|until| now >= until)
+        !socket.is_open() || lingered.is_some_and(|until| now >= until)
     }
 
     fn tell_end(&mut self, now: Duration, watch: &mut Watch) {
@@ -358,6 +362,8 @@ const BUFFER_BYTES_MAX: usize = 64 << 20;
 const ECHO_BYTES_MAX: usize = 64 * 1024;
 /// For a client that has all it asked for and keeps its side open.
 const LINGER: Duration = Duration::from_secs(2);
+/// For the last acknowledgement to leave: the stack delays it by 10 ms.
+pub(crate) const LAST_ACK_DELAY: Duration = Duration::from_millis(15);
 /// A peer that acknowledges nothing for so long is gone.
 const SILENCE_MAX: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(20);
 const KEEP_ALIVE: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(5);

@@ -15,7 +15,7 @@ use crate::error::{ConfigError, TaskError};
 use crate::flow::FlowChecker;
 use crate::frame::{BUFFER_LEN, Frame, HEADER_LEN};
 use crate::mac::MacAddress;
-use crate::services::Services;
+use crate::services::{LAST_ACK_DELAY, Services};
 use crate::wire::{MemoryWire, Wire};
 
 mod mld;
@@ -357,13 +357,16 @@ impl GuestCore {
 
     fn reap(&mut self) {
         let (sockets, now) = (&mut self.sockets, self.now);
-        self.closing.retain(|(handle, until)| {
+        self.closing.retain_mut(|(handle, until)| {
             let state = sockets.get::<tcp::Socket<'_>>(*handle).state();
-            let is_over = matches!(state, tcp::State::Closed | tcp::State::TimeWait);
-            if is_over || now >= *until {
+            if state == tcp::State::TimeWait {
+                *until = (*until).min(now + LAST_ACK_DELAY);
+            }
+            let is_over = state == tcp::State::Closed || now >= *until;
+            if is_over {
                 sockets.remove(*handle);
             }
-            !is_over && now < *until
+            !is_over
         });
     }
 
