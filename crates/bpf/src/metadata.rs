@@ -58,13 +58,23 @@ pub struct VlanTag {
 }
 
 impl Metadata {
-    /// As a received Ethernet frame has it: the protocol out of the EtherType field, the kind of
-    /// address out of the destination, headers at 0 and 14. No interface yet.
+    /// As a received Ethernet frame has it (Linux `net/ethernet/eth.c`, `eth_type_trans`): the
+    /// protocol out of the EtherType field, the kind of address out of the destination (an
+    /// individual one is taken to be the interface's own), headers at 0 and 14. No interface yet.
+    ///
+    /// `frame` is what the filter sees: without a VLAN tag that the kernel took out, which belongs
+    /// in [`vlan`](Self::vlan).
     #[must_use]
     pub fn ethernet(frame: &[u8]) -> Self {
-        let protocol = match *frame {
-            [_, _, _, _, _, _, _, _, _, _, _, _, high, low, ..] => u16::from_be_bytes([high, low]),
-            _ => 0,
+        let half = |at: usize| match frame.get(at..at + 2) {
+            Some(&[high, low]) => Some(u16::from_be_bytes([high, low])),
+            _ => None,
+        };
+        let protocol = match half(ETHERTYPE) {
+            None => 0,
+            Some(ethertype @ MIN_ETHERTYPE..) => ethertype,
+            Some(_) if half(ETHERTYPE + 2) == Some(0xffff) => ETH_P_802_3,
+            Some(_) => ETH_P_802_2,
         };
         let packet_type = match *frame {
             [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, ..] => PACKET_BROADCAST,
@@ -101,6 +111,12 @@ impl Default for Metadata {
     }
 }
 
+const ETHERTYPE: usize = 12;
+/// Smaller numbers are lengths (IEEE 802.3 clause 3.2.6).
+const MIN_ETHERTYPE: u16 = 0x600;
+/// Novell's frames, which begin with a checksum that is not one.
+const ETH_P_802_3: u16 = 1;
+const ETH_P_802_2: u16 = 4;
 const PACKET_HOST: u8 = 0;
 const PACKET_BROADCAST: u8 = 1;
 const PACKET_MULTICAST: u8 = 2;
