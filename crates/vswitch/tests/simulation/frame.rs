@@ -55,5 +55,5 @@ impl Content {
 }
 
 fn filler(id: u64, place: usize) -> u8 {
-    (id as usize).wrapping_mul(31).wrapping_add(place.wrapping_mul(7)).to_le_bytes()[0]
+    id.wrapping_mul(31).wrapping_add((place as u64).wrapping_mul(7)).to_le_bytes()[0]
 }

@@ -1,5 +1,7 @@
 //! How a network reaches the host's: a pair into a bridge, or an interface as it is.
 
+use std::time::{Duration, Instant};
+
 use ifctl::{Interfaces, Kind, OwnedInterface, PairOptions};
 use vswitch::MacAddr;
 use vswitch::port::linux::{Granted, PacketPort};
@@ -22,16 +24,22 @@ pub(super) struct Opened {
     pub(super) granted: Granted,
 }
 
-/// An interface that was made a member of a bridge, to be released at the end.
+/// An interface that was made a member of a bridge, to be released at the end, and set down again if
+/// it was down.
 #[derive(Debug)]
 struct LentMember {
     interfaces: Interfaces,
     bridge: String,
     member: String,
+    was_up: bool,
 }
 
 /// How many names are tried for the pair.
 const NAMES_TRIED: u32 = 1000;
+
+/// How long a new pair may take to be able to send, and how often to look.
+const CARRIER_PATIENCE: Duration = Duration::from_secs(2);
+const CARRIER_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// An interface used as it is. Nothing of it is changed; while the socket is open it is promiscuous.
 pub(super) fn on_interface(
@@ -110,13 +118,6 @@ fn lend(
     member: &str,
 ) -> Result<Option<LentMember>, LinuxError> {
     let card = interfaces.find(member)?;
-    if !card.addresses.is_empty() && card.master.is_none() {
-        tracing::warn!(
-            interface = member,
-            bridge,
-            "a bridge's member does not use its own addresses any more: give them to the bridge"
-        );
-    }
     if interfaces.ensure_member(bridge, member)? == ifctl::Membership::AlreadyMember {
         return Ok(None);
     }
@@ -124,7 +125,15 @@ fn lend(
         interfaces: Interfaces::open()?,
         bridge: bridge.to_owned(),
         member: member.to_owned(),
+        was_up: card.is_up(),
     };
+    if !card.addresses.is_empty() {
+        tracing::warn!(
+            interface = member,
+            bridge,
+            "a bridge's member does not use its own addresses any more: give them to the bridge"
+        );
+    }
     interfaces.set_up(member, true)?;
     Ok(Some(lent))
 }
@@ -170,6 +179,22 @@ fn prepare(
     for end in [ours, theirs] {
         interfaces.set_up(end, true)?;
     }
+    wait_until_they_send(interfaces, [ours, theirs])
+}
+
+/// The kernel notices a little later that a pair that was just set up has its carrier; until then it
+/// drops what is sent by it, and says it was sent.
+fn wait_until_they_send(interfaces: &mut Interfaces, ends: [&str; 2]) -> Result<(), LinuxError> {
+    let patience = Instant::now() + CARRIER_PATIENCE;
+    for end in ends {
+        while interfaces.find(end)?.state != ifctl::OperState::Up {
+            if Instant::now() >= patience {
+                tracing::warn!(interface = end, "has no carrier yet; going on without");
+                return Ok(());
+            }
+            std::thread::sleep(CARRIER_LOOK_EVERY);
+        }
+    }
     Ok(())
 }
 
@@ -178,6 +203,12 @@ impl Drop for LentMember {
         // Gone with its bridge, or taken out by somebody else: then there is nothing to do.
         if let Err(error) = self.interfaces.remove_member(&self.bridge, &self.member) {
             tracing::debug!(member = self.member, %error, "not released");
+            return;
+        }
+        if !self.was_up
+            && let Err(error) = self.interfaces.set_up(&self.member, false)
+        {
+            tracing::debug!(member = self.member, %error, "not set down again");
         }
     }
 }
