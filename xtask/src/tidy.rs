@@ -51,11 +51,8 @@ struct SourceFile {
 fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let root = &workspace.root;
     let files = text_files(root)?;
-    let select = |keep: &dyn Fn(&Path) -> bool| -> Vec<SourceFile> {
-        files.iter().filter(|file| keep(&file.path)).cloned().collect()
-    };
-    let rust = select(&|path| path.extension().is_some_and(|extension| extension == "rs"));
-    let cargo = select(&|path| path.file_name().is_some_and(|name| name == "Cargo.toml"));
+    let is_rust = |file: &&SourceFile| file.path.extension().is_some_and(|end| end == "rs");
+    let rust: Vec<SourceFile> = files.iter().filter(is_rust).cloned().collect();
     let text_of = |path: &str| {
         files.iter().find(|file| file.path == Path::new(path)).map(|file| file.text.as_str())
     };
@@ -66,7 +63,7 @@ fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
         layers::check(packages),
         unsafe_code::check(packages, &rust),
         shape::check(&rust),
-        manifests::check_lints(&cargo),
+        manifests::check_lints(packages, &files),
         manifests::check_reasons(
             packages,
             text_of("Cargo.toml").unwrap_or_default(),

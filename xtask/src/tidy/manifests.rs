@@ -11,15 +11,16 @@ const REASONS: &str = "docs/dependencies.md";
 /// The only place that packages come from, as Cargo.lock writes it.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Manifests that do not inherit the workspace's lints.
-pub(super) fn check_lints(manifests: &[SourceFile]) -> Vec<Finding> {
-    let packages = manifests.iter().filter(|file| table(&file.text, "package").is_some());
+/// Manifests of the workspace's packages that do not inherit its lints.
+pub(super) fn check_lints(packages: &[Package], files: &[SourceFile]) -> Vec<Finding> {
+    let is_ours = |path: &Path| packages.iter().any(|package| package.manifest == path);
+    let manifests = files.iter().filter(|file| is_ours(&file.path));
     let inherits = |file: &SourceFile| {
         table(&file.text, "lints").is_some_and(|mut lines| {
             lines.any(|line| line.replace(' ', "").starts_with("workspace=true"))
         })
     };
-    packages
+    manifests
         .filter(|file| !inherits(file))
         .map(|file| Finding::new(&file.path, "lacks `[lints]` with `workspace = true`"))
         .collect()
@@ -73,32 +74,30 @@ mod tests {
     use super::*;
     use crate::workspace::Dependency;
 
-    fn manifest(text: &str) -> SourceFile {
-        SourceFile { path: "Cargo.toml".into(), text: text.into() }
+    fn package(dependencies: Vec<Dependency>) -> [Package; 1] {
+        [Package { name: "a".into(), manifest: "Cargo.toml".into(), dependencies, roots: vec![] }]
     }
 
     #[test]
     fn a_package_without_the_lints_is_found() {
-        assert_eq!(check_lints(&[manifest("[package]\nname = \"a\"\n")]).len(), 1);
+        let found = |path: &str, text: &str| {
+            let file = SourceFile { path: path.into(), text: text.into() };
+            check_lints(&package(vec![]), &[file]).len()
+        };
+        assert_eq!(found("Cargo.toml", "[package]\nname = \"a\"\n"), 1);
         let other = "[package]\n[lints]\n[dependencies]\nworkspace = true\n";
-        assert_eq!(check_lints(&[manifest(other)]).len(), 1);
-        assert_eq!(check_lints(&[manifest("[package]\n[lints]\nworkspace = true\n")]), []);
-        assert_eq!(check_lints(&[manifest("[workspace]\n")]), []);
+        assert_eq!(found("Cargo.toml", other), 1);
+        assert_eq!(found("Cargo.toml", "[package]\n[lints]\nworkspace = true\n"), 0);
+        assert_eq!(found("elsewhere/Cargo.toml", "[package]\n"), 0);
     }
 
     #[test]
     fn a_dependency_without_its_reason_is_found() {
         let used = Dependency { name: "used".into(), dev: true, internal: false };
         let ours = Dependency { name: "ours".into(), dev: false, internal: true };
-        let package = Package {
-            name: "a".into(),
-            manifest: "Cargo.toml".into(),
-            dependencies: vec![used, ours],
-            roots: vec![],
-        };
         let root =
             "[workspace.dependencies]\n# x\nours = { path = \"o\" }\noffered = \"1\"\n\n[x]\n";
-        let packages = [package];
+        let packages = package(vec![used, ours]);
         assert_eq!(check_reasons(&packages, root, Some("")).len(), 2);
         assert_eq!(check_reasons(&packages, root, Some("`used` ..")).len(), 1);
         assert_eq!(check_reasons(&packages, root, Some("`used` .. `offered`")), []);
