@@ -19,6 +19,13 @@ const RECEIVE_FRAMES_MAX: usize = 64;
 const SEND_FRAMES_MAX: usize = 256;
 const SEND_BYTES_MAX: usize = 256 << 10;
 
+/// How many bytes one call writes towards a reader that is slower than its sender, and how many calls
+/// do so after each time that the stream was full. The kernel gives back a stream's room by the piece
+/// in which it took it, when the reader has read all of it: in big pieces a slow reader would look
+/// stalled between one and the next.
+const SEND_BYTES_MAX_WHEN_FULL: usize = 16 << 10;
+const CALLS_AFTER_FULL: u32 = 256;
+
 /// Frames up to this size are copied together with their prefixes into one piece; bigger ones are
 /// written from where they are. A copy of so few bytes costs less than one more piece for the kernel.
 const GATHERED_FRAME_MAX_BYTES: usize = 4096;
@@ -35,6 +42,8 @@ pub struct StreamPort {
     rest: Vec<u8>,
     /// How much of `rest` is written already.
     rest_written: usize,
+    /// For so many calls more, the reader is taken for a slow one.
+    slow_calls: u32,
     granted: Granted,
 }
 
@@ -64,6 +73,7 @@ impl StreamPort {
             gathered: Vec::new(),
             rest: Vec::new(),
             rest_written: 0,
+            slow_calls: 0,
             granted,
         }
     }
@@ -98,9 +108,10 @@ impl StreamPort {
         let mut gathered = std::mem::take(&mut self.gathered);
         gathered.clear();
         let mut pieces = arrayvec::ArrayVec::<Piece, { 2 * SEND_FRAMES_MAX }>::new();
+        let bytes_max = self.bytes_max();
         let (mut frames, mut bytes, mut piece_start) = (0, 0, 0);
         for (place, frame) in outbox.iter().enumerate().take(SEND_FRAMES_MAX) {
-            if place > 0 && bytes + frame.len() > SEND_BYTES_MAX {
+            if place > 0 && bytes + frame.len() > bytes_max {
                 break;
             }
             bytes += PREFIX_BYTES + frame.len();
@@ -128,6 +139,15 @@ impl StreamPort {
         drop(slices);
         self.gathered = gathered;
         Ok(self.taken(outbox, frames, written?))
+    }
+
+    /// How many bytes the next call writes at most.
+    fn bytes_max(&mut self) -> usize {
+        if self.slow_calls == 0 {
+            return SEND_BYTES_MAX;
+        }
+        self.slow_calls -= 1;
+        SEND_BYTES_MAX_WHEN_FULL
     }
 
     /// How many frames begin within the `written` bytes. The end of the last, where it was cut, is
@@ -209,13 +229,17 @@ impl Port for StreamPort {
     }
 
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
-        match self.write_rest().and_then(|()| self.write_frames(outbox)) {
+        let sent = match self.write_rest().and_then(|()| self.write_frames(outbox)) {
             Ok(frames) if !self.rest.is_empty() => {
                 Sent::until(frames, SendFault::Full { retry_after: None })
             }
             Ok(frames) => Sent::all(frames),
             Err(error) => Sent::until(0, write_fault(error)),
+        };
+        if let Some(SendFault::Full { .. }) = sent.then {
+            self.slow_calls = CALLS_AFTER_FULL;
         }
+        sent
     }
 }
 
