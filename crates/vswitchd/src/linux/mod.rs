@@ -51,6 +51,14 @@ pub enum LinuxError {
     /// The uplink's packet socket.
     #[error(transparent)]
     Packet(#[from] PacketPortError),
+    /// An uplink that guests' frames cannot go through.
+    #[error("{name} carries no Ethernet frames, its kind is {kind} (choose a network card)")]
+    NotEthernet {
+        /// The interface.
+        name: String,
+        /// What it is.
+        kind: ifctl::Kind,
+    },
     /// `create` for a bridge that is there.
     #[error("{bridge} exists already (leave out \"create\" to join it)")]
     BridgeExists {

@@ -47,6 +47,9 @@ pub(super) fn on_interface(
     addresses: Option<&[MacAddr]>,
 ) -> Result<Opened, LinuxError> {
     let interface = Interfaces::open()?.find(name)?;
+    if interface.kind == Kind::Loopback || interface.mac.is_none() {
+        return Err(LinuxError::NotEthernet { name: name.to_owned(), kind: interface.kind });
+    }
     if !interface.is_up() {
         tracing::warn!(interface = name, "the uplink is down: set it up (`vswitch if up {name}`)");
     }
