@@ -76,7 +76,7 @@ impl fmt::Display for NameFault {
 }
 
 fn is_allowed(character: char) -> bool {
-    // The kernel looks at bytes, as Latin-1: a byte 0xa0 is a space to it, so "à" (c3 a0) is refused.
+    // The kernel reads bytes as Latin-1: 0xa0 is a space to it, and "à" (c3 a0) holds one.
     let mut utf8 = [0; 4];
     let latin1_space = character.encode_utf8(&mut utf8).bytes().any(|byte| byte == 0xa0);
     !(character.is_control()
