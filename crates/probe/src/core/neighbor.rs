@@ -11,9 +11,8 @@ use smoltcp::wire::{
 use crate::frame::{self, ETHERTYPE_ARP, ETHERTYPE_IPV6, Frame};
 use crate::mac::MacAddress;
 
-/// The answer to a solicitation that the stack leaves unanswered: one sent to our own address (a
-/// neighbour checks that we are still here, RFC 4861, 7.3.1), or one from nobody yet (a neighbour is
-/// about to take our address, RFC 4862, 5.4.3).
+/// The answer to a solicitation that the stack leaves unanswered: one from the unspecified address,
+/// from a neighbour that is about to take our address (RFC 4862, 5.4.3).
 pub(crate) fn answer(
     frame: &Frame<'_>,
     mac: MacAddress,
@@ -24,11 +23,10 @@ pub(crate) fn answer(
     }
     let packet = Ipv6Packet::new_checked(frame.payload).ok()?;
     let (from, to) = (packet.src_addr(), packet.dst_addr());
-    if packet.next_header() != IpProtocol::Icmpv6 || packet.hop_limit() != HOP_LIMIT {
-        return None;
-    }
-    let is_check = is_ours(to) && !from.is_unspecified() && !from.is_multicast();
-    if !is_check && !from.is_unspecified() {
+    let is_probe = from.is_unspecified()
+        && packet.next_header() == IpProtocol::Icmpv6
+        && packet.hop_limit() == HOP_LIMIT;
+    if !is_probe {
         return None;
     }
     let message = Icmpv6Packet::new_checked(packet.payload()).ok()?;
@@ -36,16 +34,7 @@ pub(crate) fn answer(
     let Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr, .. })) = message else {
         return None;
     };
-    if !is_ours(target_addr) {
-        return None;
-    }
-    Some(if is_check {
-        let flags = NdiscNeighborFlags::SOLICITED | NdiscNeighborFlags::OVERRIDE;
-        advertisement(mac, target_addr, flags, from, frame.source)
-    } else {
-        let flags = NdiscNeighborFlags::OVERRIDE;
-        advertisement(mac, target_addr, flags, ALL_NODES, multicast_mac(ALL_NODES))
-    })
+    is_ours(target_addr).then(|| announcement(mac, IpAddr::V6(target_addr)))
 }
 
 /// The question who owns `target`: an ARP request or a neighbour solicitation from `source`.

@@ -30,10 +30,14 @@ struct Peer {
     path: PathBuf,
     own_path: PathBuf,
     vfkit: bool,
-    /// Device and inode of the peer's path when it was last connected to.
-    identity: Option<(u64, u64)>,
+    /// Of the peer's path when it was last connected to.
+    identity: Option<Identity>,
     look_at: Instant,
 }
+
+/// Device, inode, and seconds and nanoseconds of the last change: file systems give a removed path's
+/// inode to the next one.
+type Identity = (u64, u64, i64, i64);
 
 impl DatagramLink {
     pub(super) fn connect(path: &Path, vfkit: bool) -> Result<Self, LinkError> {
@@ -197,8 +201,9 @@ impl Drop for Peer {
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+fn identity(path: &Path) -> Option<Identity> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino(), found.ctime(), found.ctime_nsec()))
 }
 
 /// Binds a path of our own next to `path`, or among the temporary files.

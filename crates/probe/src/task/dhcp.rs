@@ -58,6 +58,9 @@ impl Dhcp {
         retry.discover_timeout = smoltcp::time::Duration::from_secs(2);
         retry.initial_request_timeout = smoltcp::time::Duration::from_secs(2);
         socket.set_retry_config(retry);
+        // On a refusal the socket would begin anew at once, as fast as the server refuses; the task
+        // ends instead.
+        socket.set_ignore_naks(true);
         // The first thing it says is that it has no configuration.
         let _ = socket.poll();
         guest.watch().dhcp = Some(DhcpLog::default());
@@ -105,7 +108,7 @@ impl Task for Dhcp {
             return Progress::Done(take(guest, &lease).map(|()| lease));
         }
         let until = state.began_at + self.timeout;
-        if now >= until {
+        if now >= until || log.refused_by.is_some() {
             return Progress::Done(Err(Self::give_up(log, elapsed)));
         }
         Progress::Waiting(until)
