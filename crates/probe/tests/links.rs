@@ -61,7 +61,7 @@ fn a_full_cable_delays_frames_and_loses_none() {
     let server = server(right);
     let to = MacAddress([2, 0, 0, 0, 0, 2]);
     let mut guest = Guest::new(config(1), left).expect("a guest");
-    let sent = guest.run(SendFlow::new(9, to, 1514, 50_000)).expect("a count");
+    let sent = guest.run(SendFlow::new(9, to, 1514, 20_000)).expect("a count");
     let arrived = testkit::wait_until(10 * SECOND, || {
         server.with(move |core| core.flows().report(9).end == sent).expect("a running guest")
     });
