@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use vswitch::counters::DropReason;
 use vswitch::switch::Report;
 use vswitch::{MacAddr, Nanos};
 
 use crate::frame::{CONTENT_LEN_MIN, Content, guest_of, station};
+use crate::world::{End, Kind};
 
 /// The switch may keep a frame between two sound guests for so long. They read within 50 µs; the rest
 /// is the loop's own time, in which it may serve every other port once.
@@ -14,6 +16,10 @@ const SOUND_DELAY_MAX: Duration = Duration::from_millis(20);
 
 /// A target that takes nothing for 2 ms is waited for no longer; the loop may see it a round later.
 const WAIT_MAX: Duration = Duration::from_millis(4);
+
+/// A blocked port is tried every millisecond while frames come for it, and a round of the loop may come
+/// between.
+const ROOM_UNSEEN_MAX: Duration = Duration::from_micros(2_000);
 
 /// Everything that was seen.
 #[derive(Debug)]
@@ -34,6 +40,8 @@ pub(crate) struct Checks {
     /// When each port last took a frame, and since when each has been waited for.
     took_at: Vec<Nanos>,
     awaited_since: Vec<Option<Nanos>>,
+    /// Frames dropped so far because a port was stalled.
+    stalled: Vec<u64>,
     pub(crate) delivered: u64,
     /// Frames from sound guest to sound guest: sent, and arrived.
     pub(crate) sound: (u64, u64),
@@ -58,6 +66,7 @@ impl Checks {
             last: HashMap::new(),
             took_at: vec![Nanos(0); guests],
             awaited_since: vec![None; guests],
+            stalled: vec![0; guests],
             delivered: 0,
             sound: (0, 0),
         }
@@ -148,6 +157,26 @@ impl Checks {
             let since = *self.awaited_since[guest].get_or_insert(now);
             let silent = now.since(since.max(self.took_at[guest]));
             assert!(silent <= WAIT_MAX, "a sender has waited {silent:?} for silent port {guest}");
+        }
+    }
+
+    /// A port with room is not called stalled.
+    pub(crate) fn stalls(&mut self, report: &Report, ends: &[End], now: Nanos) {
+        for (guest, port) in report.ports.iter().enumerate() {
+            let stalled = port.counters.egress.dropped.of(DropReason::Stalled);
+            if stalled > std::mem::replace(&mut self.stalled[guest], stalled) {
+                let room = ends[guest].room_for(now).unwrap_or_default();
+                assert!(room <= ROOM_UNSEEN_MAX, "{guest} called stalled with room for {room:?}");
+            }
+        }
+    }
+
+    /// Frames do not lie in the queue of a port that has room and said so, or asked for a retry.
+    pub(crate) fn prompt(&self, report: &Report, ends: &[End], now: Nanos) {
+        for (end, port) in ends.iter().zip(&report.ports) {
+            let told = end.alive && end.kind != Kind::Connected && port.queued_frames > 0;
+            let room = end.room_for(now).filter(|_| told).unwrap_or_default();
+            assert!(room <= ROOM_UNSEEN_MAX, "room for {room:?}, and still queued: {port:?}");
         }
     }
 

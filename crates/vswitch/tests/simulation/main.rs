@@ -137,6 +137,9 @@ impl Run {
         world.checks.accounting(&report);
         let now = world.now;
         world.checks.waiting(&report, now);
+        let World { checks, ends, .. } = &mut *world;
+        checks.stalls(&report, ends, now);
+        checks.prompt(&report, ends, now);
         drop(world);
         let (allocated_bytes, filled_slots) = self.switch.memory();
         let budget_bytes = (6 << 20) + report.ports.len() * (512 << 10);

@@ -32,7 +32,8 @@ pub(crate) enum Habit {
 pub(crate) enum Kind {
     /// A unix datagram socket whose peer never connects: eleven frames, EAGAIN, told when writable.
     Unconnected,
-    /// One whose peer is connected: as many bytes as the sender's buffer holds.
+    /// One whose peer is connected: as much as the sender's buffer holds, and told when writable only
+    /// when three quarters of it are free.
     Connected,
     /// A packet socket: frames over the MTU are refused, some are lost with ENOBUFS.
     Interface,
@@ -59,6 +60,28 @@ pub(crate) struct End {
     acts_at: Nanos,
     /// Frames a guest may send in one go.
     burst: u64,
+    /// Since when there has been room for a frame.
+    room_since: Option<Nanos>,
+}
+
+impl End {
+    fn tells_room(&self) -> bool {
+        match self.kind {
+            Kind::Untold => false,
+            Kind::Connected => 4 * self.down.len() <= self.limit_frames,
+            Kind::Unconnected | Kind::Interface => self.down.len() < self.limit_frames,
+        }
+    }
+
+    /// For how long the switch could have sent.
+    pub(crate) fn room_for(&self, now: Nanos) -> Option<Duration> {
+        self.room_since.map(|since| now.since(since))
+    }
+
+    fn note_room(&mut self, now: Nanos) {
+        let room = self.down.len() < self.limit_frames;
+        self.room_since = room.then_some(self.room_since.unwrap_or(now));
+    }
 }
 
 #[derive(Debug)]
@@ -119,6 +142,7 @@ impl World {
                     mtu_bytes: if rng.chance(30) { 1514 } else { 9014 },
                     generation: 0,
                     acts_at: Nanos(rng.below(1_000_000)),
+                    room_since: Some(Nanos(0)),
                     burst: if sound { 8 } else { rng.range(1..120) },
                 }
             })
@@ -147,9 +171,7 @@ impl World {
         Event {
             token: watched.token,
             readable: watched.interest.readable && !end.up.is_empty(),
-            writable: watched.interest.writable
-                && end.kind != Kind::Untold
-                && end.down.len() < end.limit_frames,
+            writable: watched.interest.writable && end.tells_room(),
         }
     }
 
@@ -208,6 +230,7 @@ impl World {
             let frame = end.down.pop_front().unwrap();
             self.checks.delivered(guest, &frame, self.now);
         }
+        self.ends[guest].note_room(self.now);
     }
 
     fn die_or_return(&mut self, guest: usize) {
@@ -215,6 +238,7 @@ impl World {
         end.alive = !end.alive;
         // What was in its sockets dies with it.
         end.down.clear();
+        end.note_room(self.now);
         self.checks.lost_with_guest(guest, end.up.drain(..).len());
     }
 
@@ -338,6 +362,7 @@ impl Port for SimPort {
             let now = world.now;
             world.checks.given(guest, frame, now);
             world.ends[guest].down.push_back(frame.to_vec());
+            world.ends[guest].note_room(now);
         }
         Sent::all(outbox.len().min(most))
     }
