@@ -30,7 +30,7 @@ impl Capture {
 
     fn with(arguments: &[&str]) -> Self {
         let mut process = testkit::tcpdump::command()
-            .args(["-U", "--immediate-mode", "-w", "-"])
+            .args(["-U", "--immediate-mode", "-B", BUFFER_KIB, "-s", BYTES_MAX, "-w", "-"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -80,6 +80,11 @@ impl Drop for Capture {
         let _ = self.reader.take().map(JoinHandle::join);
     }
 }
+
+/// How much of each frame is kept, and in how much memory: the kernel gives each frame a place for the
+/// longest, so that longer ones would mean fewer.
+const BYTES_MAX: &str = "10240";
+const BUFFER_KIB: &str = "65536";
 
 /// What tcpdump makes of `frames`, a line or more for each, with every checksum looked at.
 pub(crate) fn describe(frames: &[Vec<u8>]) -> String {

@@ -14,7 +14,7 @@ pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
 pub(crate) const TPID_C: u16 = 0x8100;
 pub(crate) const TPID_S: u16 = 0x88a8;
 
-pub(crate) fn guest_mac(number: u8) -> Mac {
+pub(crate) const fn guest_mac(number: u8) -> Mac {
     [0x52, 0x54, 0, 0, 0, number]
 }
 

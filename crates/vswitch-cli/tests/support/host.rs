@@ -50,6 +50,16 @@ impl Host {
         host
     }
 
+    /// A host at the other end of the cable of `card`, a veth end whose offloads are as the kernel makes
+    /// them; its own end `far` has `address`.
+    pub(crate) fn on_cable(card: &str, far: &str, address: &str, mtu: u32) -> Self {
+        ip(&format!("link add {card} mtu {mtu} type veth peer name {far} mtu {mtu}"));
+        let host = Self::new();
+        host.take(far, address);
+        ip(&format!("link set {card} up"));
+        host
+    }
+
     /// Moves an interface of the calling thread's namespace to this host, and sets it up.
     pub(crate) fn take(&self, interface: &str, address: &str) {
         ip(&format!("link set {interface} netns {}", self.namespace.display()));

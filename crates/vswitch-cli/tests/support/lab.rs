@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::SOON;
 use super::card::Card;
+use super::{SOON, wait_for};
 
 /// Enters a fresh namespace; `false` if the test cannot run here, which was said.
 pub(crate) fn enter() -> bool {
@@ -120,9 +120,18 @@ impl Room {
         format!("{name}=unixgram:{}{options}", self.path(name).display())
     }
 
-    /// Plugs a card into the port `name`.
+    /// Plugs a card into the port `name`, and waits until the switch knows it: before that, it
+    /// could send nothing to it.
+    #[track_caller]
     pub(crate) fn card(&self, name: &str) -> Card {
-        Card::plug(&self.path(name))
+        let path = self.path(name);
+        let card = Card::plug(&path);
+        let path = format!(" {} ", path.display());
+        wait_for("the switch connects to the card", || {
+            let sockets = output("ss", "-x -a -n -H");
+            sockets.lines().any(|line| line.contains(&path) && line.contains("ESTAB"))
+        });
+        card
     }
 
     /// A guest with a stack on the port `name`.
