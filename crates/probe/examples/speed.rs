@@ -1,5 +1,5 @@
-//! How fast a pair of guests is on a bare cable: what a measurement through a switch is compared to.
-//! Run it with `--release`.
+//! How fast a pair of guests is on a bare cable: what a measurement through a switch is compared
+//! to. Run it with `--release`.
 
 use std::error::Error;
 use std::net::SocketAddr;

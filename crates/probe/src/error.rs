@@ -64,7 +64,8 @@ pub enum LinkError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The peer of a stream announced a frame of an impossible length: nothing after it can be read.
+    /// The peer of a stream announced a frame of an impossible length: nothing after it can be
+    /// read.
     #[error("the peer announced a frame of {0} bytes")]
     FrameLength(u32),
     /// The peer closed the stream, and the link does not connect again.

@@ -1,4 +1,5 @@
-//! Numbered frames: a flow is sent with sequence numbers, and the receiver says what became of them.
+//! Numbered frames: a flow is sent with sequence numbers, and the receiver says what became of
+//! them.
 //!
 //! The frames carry an ethertype for local experiments (IEEE 802-2014, 9.2.3), so no host's stack
 //! reacts to them. After the Ethernet header:
@@ -50,9 +51,8 @@ impl FlowGenerator {
         self.sequence += 1;
         let number = HEADER_LEN + 8;
         self.frame[number..number + 8].copy_from_slice(&sequence.to_be_bytes());
-        let filler = &mut self.frame[HEADER_LEN + FLOW_HEADER_LEN..];
-        for (byte, index) in filler.iter_mut().zip(0_u64..) {
-            *byte = filler_byte(sequence, index);
+        for chunk in self.frame[HEADER_LEN + FLOW_HEADER_LEN..].chunks_mut(256) {
+            chunk.copy_from_slice(filler(sequence, chunk.len()));
         }
         &self.frame
     }
@@ -149,9 +149,9 @@ impl Default for Flow {
 }
 
 impl Flow {
-    fn check(&mut self, sequence: u64, filler: &[u8]) {
-        let intact =
-            filler.iter().zip(0_u64..).all(|(byte, index)| *byte == filler_byte(sequence, index));
+    fn check(&mut self, sequence: u64, bytes: &[u8]) {
+        let is_filler = |chunk: &[u8]| chunk == filler(sequence, chunk.len());
+        let intact = bytes.chunks(256).all(is_filler);
         if !intact || sequence == u64::MAX {
             self.report.corrupted += 1;
             return;
@@ -206,10 +206,22 @@ fn parse(payload: &[u8]) -> Option<(u32, u64, &[u8])> {
     Some((u32::from_be_bytes(*flow), u64::from_be_bytes(*sequence), filler))
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the low byte is what is meant")]
-const fn filler_byte(sequence: u64, index: u64) -> u8 {
-    sequence.wrapping_add(index) as u8
+/// `len` bytes of filler, up to 256, of the frame `sequence`; they repeat after 256.
+fn filler(sequence: u64, len: usize) -> &'static [u8] {
+    let start = usize::from(sequence.to_le_bytes()[0]);
+    &RAMP[start..start + len]
 }
+
+/// 0 to 255, twice.
+static RAMP: [u8; 512] = {
+    let mut ramp = [0; 512];
+    let mut index = 0;
+    while index < 512 {
+        ramp[index] = index.to_le_bytes()[0];
+        index += 1;
+    }
+    ramp
+};
 
 const MAGIC: &[u8; 4] = b"vswf";
 const FLOW_HEADER_LEN: usize = 16;
@@ -297,7 +309,8 @@ mod tests {
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let mut checker = FlowChecker::default();
             checker.check(&bytes);
-            let mut frame = frame::build(MacAddress::BROADCAST, MacAddress::local(1), ETHERTYPE, MAGIC);
+            let (to, from) = (MacAddress::BROADCAST, MacAddress::local(1));
+            let mut frame = frame::build(to, from, ETHERTYPE, MAGIC);
             frame.extend_from_slice(&bytes);
             checker.check(&frame);
         }

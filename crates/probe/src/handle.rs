@@ -12,8 +12,8 @@ use crate::error::{Error, TaskError};
 use crate::guest::Guest;
 use crate::task::{Progress, Task};
 
-/// A guest that lives in a thread of its own: it answers all the time, and carries out several tasks
-/// at once. Dropping the handle stops it.
+/// A guest that lives in a thread of its own: it answers all the time, and carries out several
+/// tasks at once. Dropping the handle stops it.
 #[derive(Debug)]
 pub struct GuestHandle {
     orders: Sender<Order>,

@@ -213,7 +213,8 @@ fn a_transfer_survives_two_percent_loss() {
 
 #[test]
 fn a_corrupted_byte_does_not_pass_for_content() {
-    // A bit flipped in a segment whose checksum is made right again: only the content check sees it.
+    // A bit flipped in a segment whose checksum is made right again: only the content check sees
+    // it.
     let mut lab = Lab::new([config(1), config(2).serving()]);
     let forged = Arc::new(Mutex::new(None));
     let forge = Arc::clone(&forged);

@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/bpf/tests/linux_packet.rs", "a socket address of the packet family"),
     ("crates/ifctl/src/linux/ioctl.rs", "ioctl(2) takes a pointer"),
     ("crates/probe/src/link/inherited.rs", "a descriptor known by its number is adopted"),
+    ("crates/probe/tests/common/tap.rs", "TUNSETIFF takes a pointer"),
     ("crates/vswitch/src/poller/epoll.rs", "epoll(7) and eventfd(2)"),
     ("crates/vswitch/src/port/linux/mmsg.rs", "recvmmsg(2) and sendmmsg(2) take pointers"),
     ("crates/vswitch/src/port/linux/sys.rs", "peers' addresses, TUNSETIFF, a descriptor adopted"),

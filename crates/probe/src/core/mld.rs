@@ -1,8 +1,8 @@
 //! Multicast listener reports as the RFC has them.
 //!
 //! The stack reports a group it joins with CHANGE_TO_INCLUDE and one it leaves with
-//! CHANGE_TO_EXCLUDE. With no sources listed these mean the opposite (RFC 3810, 4.2 and 5.2.12), and
-//! a bridge that snoops would take the guest's solicited-node groups away from it.
+//! CHANGE_TO_EXCLUDE. With no sources listed these mean the opposite (RFC 3810, 4.2 and 5.2.12),
+//! and a bridge that snoops would take the guest's solicited-node groups away from it.
 
 use crate::frame::{ETHERTYPE_IPV6, HEADER_LEN};
 

@@ -47,7 +47,8 @@ impl GuestCore {
     /// Queues a datagram; the next poll sends it.
     ///
     /// # Errors
-    /// When there is no route, when it is too large for one packet, or when the port's queue is full.
+    /// When there is no route, when it is too large for one packet, or when the port's queue is
+    /// full.
     pub fn udp_send(
         &mut self,
         port: UdpPort,

@@ -35,8 +35,8 @@ struct Peer {
     look_at: Instant,
 }
 
-/// Device, inode, and seconds and nanoseconds of the last change: file systems give a removed path's
-/// inode to the next one.
+/// Device, inode, and seconds and nanoseconds of the last change: file systems give a removed
+/// path's inode to the next one.
 type Identity = (u64, u64, i64, i64);
 
 impl DatagramLink {
@@ -92,10 +92,7 @@ impl DatagramLink {
             return Ok(Transmit::Lost);
         }
         loop {
-            let error = match self.socket.send(frame) {
-                Ok(_) => return Ok(Transmit::Taken),
-                Err(error) => error,
-            };
+            let Err(error) = self.socket.send(frame) else { return Ok(Transmit::Taken) };
             match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EINTR) => {}
                 Some(Errno::EAGAIN) => return Ok(Transmit::Full),

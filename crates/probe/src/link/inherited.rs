@@ -28,8 +28,8 @@ pub(super) fn take(fd: i32) -> Result<OwnedFd, LinkError> {
     fcntl(borrowed, FcntlArg::F_SETFD(flags | FdFlag::FD_CLOEXEC))
         .map_err(|_| error("it cannot be marked close-on-exec"))?;
     // SAFETY: the descriptor is open (F_GETFD answered) and has no other owner in this process: it
-    // was inherited, as its missing close-on-exec flag showed, and was not taken before, since taking
-    // sets that flag.
+    // was inherited, as its missing close-on-exec flag showed, and was not taken before, since
+    // taking sets that flag.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

@@ -36,8 +36,8 @@ enum Kind {
 }
 
 impl Link {
-    /// Connects to a switch's datagram socket at `path`: one datagram is one frame. The link binds a
-    /// path of its own in the same directory, or in that for temporary files where it may not.
+    /// Connects to a switch's datagram socket at `path`: one datagram is one frame. The link binds
+    /// a path of its own in the same directory, or in that for temporary files where it may not.
     /// With `vfkit`, its first datagram is vfkit's handshake, the four bytes `VFKT`.
     ///
     /// # Errors

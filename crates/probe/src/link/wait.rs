@@ -9,8 +9,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use super::Interest;
 use crate::error::LinkError;
 
-/// Waits for `fd` as `interest` says, for `waker` to be readable, or for `timeout` to pass. Times are
-/// rounded up to whole milliseconds, so that nobody wakes just before something is due.
+/// Waits for `fd` as `interest` says, for `waker` to be readable, or for `timeout` to pass. Times
+/// are rounded up to whole milliseconds, so that nobody wakes just before something is due.
 pub(super) fn poll(
     fd: Option<BorrowedFd<'_>>,
     interest: Interest,

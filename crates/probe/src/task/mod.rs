@@ -1,6 +1,6 @@
 //! What a guest can be asked to do. Each task is a state machine without IO or clock: a driver
-//! ([`crate::Guest`], a thread of [`crate::GuestHandle`], or a simulation) polls the guest and steps
-//! the task in turn.
+//! ([`crate::Guest`], a thread of [`crate::GuestHandle`], or a simulation) polls the guest and
+//! steps the task in turn.
 
 use std::time::Duration;
 

@@ -53,7 +53,8 @@ pub struct PingReply {
     pub sequence: u16,
     /// Who replied.
     pub from: IpAddr,
-    /// From the request's being queued to its reply's arrival: the time to find the neighbour counts.
+    /// From the request's being queued to its reply's arrival: the time to find the neighbour
+    /// counts.
     pub round_trip: Duration,
 }
 
@@ -98,9 +99,11 @@ impl PingReport {
 /// The task; its output is a [`PingReport`] also when replies are missing.
 pub struct Ping {
     config: PingConfig,
-    on_reply: Option<Box<dyn FnMut(&PingReply) + Send>>,
+    on_reply: Option<OnReply>,
     state: Option<State>,
 }
+
+type OnReply = Box<dyn FnMut(&PingReply) + Send>;
 
 struct State {
     handle: SocketHandle,
@@ -232,37 +235,13 @@ impl State {
         true
     }
 
-    fn receive(
-        &mut self,
-        guest: &mut GuestCore,
-        now: Duration,
-        on_reply: &mut Option<Box<dyn FnMut(&PingReply) + Send>>,
-    ) {
-        let checksums = ChecksumCapabilities::ignored();
+    fn receive(&mut self, guest: &mut GuestCore, now: Duration, on_reply: &mut Option<OnReply>) {
         let socket = guest.sockets.get_mut::<icmp::Socket<'_>>(self.handle);
         while let Ok((bytes, from)) = socket.recv() {
             let from = IpAddr::from(from);
-            let reply = match from {
-                IpAddr::V4(_) => Icmpv4Packet::new_checked(bytes).and_then(|packet| {
-                    match Icmpv4Repr::parse(&packet, &checksums)? {
-                        Icmpv4Repr::EchoReply { seq_no, .. } => {
-                            Ok(Some((seq_no, &bytes[ICMP_HEADER_LEN..] == &self.payload[..])))
-                        }
-                        _ => Ok(None),
-                    }
-                }),
-                IpAddr::V6(v6) => Icmpv6Packet::new_checked(bytes).and_then(|packet| {
-                    match Icmpv6Repr::parse(&v6, &v6, &packet, &checksums)? {
-                        Icmpv6Repr::EchoReply { seq_no, .. } => {
-                            Ok(Some((seq_no, &bytes[ICMP_HEADER_LEN..] == &self.payload[..])))
-                        }
-                        _ => Ok(None),
-                    }
-                }),
-            };
-            let Ok(Some((sequence, is_intact))) = reply else { continue };
+            let Some((sequence, payload)) = echo_reply(from, bytes) else { continue };
             let Some(sent_at) = self.sent_at.get(usize::from(sequence)) else { continue };
-            if !is_intact {
+            if payload != self.payload {
                 self.report.corrupted += 1;
             } else if std::mem::replace(&mut self.is_answered[usize::from(sequence)], true) {
                 self.report.duplicates += 1;
@@ -276,6 +255,27 @@ impl State {
         }
         if self.all_answered_at.is_none() && self.is_answered.iter().all(|answered| *answered) {
             self.all_answered_at = Some(now);
+        }
+    }
+}
+
+/// The sequence number and payload of an echo reply; the stack has looked at its checksum.
+fn echo_reply(from: IpAddr, bytes: &[u8]) -> Option<(u16, &[u8])> {
+    let checksums = ChecksumCapabilities::ignored();
+    match from {
+        IpAddr::V4(_) => {
+            let packet = Icmpv4Packet::new_checked(bytes).ok()?;
+            match Icmpv4Repr::parse(&packet, &checksums).ok()? {
+                Icmpv4Repr::EchoReply { seq_no, data, .. } => Some((seq_no, data)),
+                _ => None,
+            }
+        }
+        IpAddr::V6(from) => {
+            let packet = Icmpv6Packet::new_checked(bytes).ok()?;
+            match Icmpv6Repr::parse(&from, &from, &packet, &checksums).ok()? {
+                Icmpv6Repr::EchoReply { seq_no, data, .. } => Some((seq_no, data)),
+                _ => None,
+            }
         }
     }
 }

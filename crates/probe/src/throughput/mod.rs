@@ -2,8 +2,9 @@
 //!
 //! The protocol is one line from the client, then bytes:
 //!
-//! - `upload\n`, then the [pattern](pattern) from its start, then the end of the stream (FIN). The
-//!   server answers `ok BYTES\n`, or `bad OFFSET\n` with the place of the first wrong byte, and closes.
+//! - `upload\n`, then the [pattern] from its start, then the end of the stream (FIN). The
+//!   server answers `ok BYTES\n`, or `bad OFFSET\n` with the place of the first wrong byte, and
+//!   closes.
 //! - `download BYTES\n` or `download MSms\n`: the server sends that many bytes of the pattern, or
 //!   the pattern for that many milliseconds, and closes.
 //! - Anything else: the server answers `error WHY\n` and closes.

@@ -443,7 +443,9 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_survived(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..8)) {
+        fn any_bytes_are_survived(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..8),
+        ) {
             let mut server = ServerSession::new();
             let mut client = ClientSession::new(Way::Upload, Amount::Bytes(5), Duration::ZERO);
             let mut buffer = [0; 64];

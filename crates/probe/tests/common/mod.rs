@@ -1,4 +1,5 @@
-//! A network of guests in virtual time: every frame goes through a hub, which may lose or repeat it.
+//! A network of guests in virtual time: every frame goes through a hub, which may lose or repeat
+//! it.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 use std::net::IpAddr;
@@ -16,15 +17,18 @@ pub enum Fate {
     Repeat,
 }
 
+type Judge = Box<dyn FnMut(usize, &[u8]) -> Fate>;
+type Station = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>>>;
+
 pub struct Lab {
     pub now: Duration,
     pub guests: Vec<GuestCore>,
     /// Each guest's end of its cable, and the hub's.
     cables: Vec<(MemoryWire, MemoryWire)>,
     /// Takes the sender's number and the frame.
-    pub fate: Box<dyn FnMut(usize, &[u8]) -> Fate>,
+    pub fate: Judge,
     /// A station that is no guest: takes a frame, gives frames.
-    pub station: Option<Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>>>>,
+    pub station: Option<Station>,
 }
 
 pub fn ip(text: &str) -> IpAddr {
