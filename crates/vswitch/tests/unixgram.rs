@@ -7,7 +7,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::peers::{qemu, receive, vfkit};
+use common::peers::{Finish, qemu, receive, vfkit};
 use common::{Running, frame, station};
 use vswitch::port::linux::{Access, UnixgramPort};
 
@@ -187,6 +187,7 @@ fn fast_to_slow(reader: Reader) -> (u64, u64) {
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
+        let _finish = Finish(&done);
         while next < FRAMES {
             if matches!(reader, Reader::Vfkit) && next.is_multiple_of(16) {
                 std::thread::sleep(Duration::from_micros(300));
@@ -196,7 +197,6 @@ fn fast_to_slow(reader: Reader) -> (u64, u64) {
             lost += number - next;
             next = number + 1;
         }
-        done.store(true, Ordering::Relaxed);
     });
     let report = running.stop();
     common::assert_balanced(&report);
