@@ -153,6 +153,28 @@ fn a_bridge_of_its_own_is_made_and_undone() {
 }
 
 #[test]
+fn a_member_that_was_lent_is_released() {
+    if !lab::enter() {
+        return;
+    }
+    let _neighbour = bridge_with_neighbour();
+    for state in ["down", "up"] {
+        let _lan = Host::on_cable("card", "wall", "192.0.2.10/24", 1500);
+        ip(&format!("link set card {state}"));
+        let before = snapshot();
+        let room = Room::new();
+        let switch = Switch::start(&room, "bridge:br0,member=card", &["vm1"]);
+        assert_eq!(members("br0"), ["lan", "card", "vsw0m"]);
+        support::wait_for("card is up", || {
+            link("card").is_some_and(|card| card["operstate"] == "UP")
+        });
+        switch.stop();
+        expect_as_before(&before);
+        ip("link del card");
+    }
+}
+
+#[test]
 fn a_member_that_was_there_stays() {
     if !lab::enter() {
         return;

@@ -43,7 +43,8 @@ impl Capture {
         let to = Arc::clone(&frames);
         let reader = std::thread::spawn(move || {
             let mut pcap = PcapReader::new(stdout).expect("a pcap header");
-            while let Some(Ok(packet)) = pcap.next_packet() {
+            // Raw: the other kind refuses packets that were cut.
+            while let Some(Ok(packet)) = pcap.next_raw_packet() {
                 to.lock().expect("no panic").push(packet.data.into_owned());
             }
         });
