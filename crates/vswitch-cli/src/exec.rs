@@ -9,7 +9,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{Pid, User, initgroups, setgid, setuid};
-use vswitch::MacAddr;
+use vswitchd::MacAddr;
 use vswitchd::access::{Caller, user};
 use vswitchd::config::{Attachment, Network, PortSpec, UplinkSpec};
 
@@ -19,10 +19,10 @@ use crate::signals;
 
 /// Run a command with its network card on descriptor 3, and a switch for as long as it runs.
 ///
-/// The command's card is a unix datagram socket, one datagram to a frame, as vfkit, krunkit and QEMU
-/// take it. The command runs as the user who called sudo, so that a VM need not run as root. When it
-/// ends, the switch ends too, with the command's exit code (128 and the signal's number when a
-/// signal ended it). SIGINT and SIGTERM are passed on to it.
+/// The command's card is a unix datagram socket, one datagram to a frame, as vfkit, krunkit and
+/// QEMU take it. The command runs as the user who called sudo, so that a VM need not run as root.
+/// When it ends, the switch ends too, with the command's exit code (128 and the signal's number
+/// when a signal ended it). SIGINT and SIGTERM are passed on to it.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +33,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     network: NetworkOptions,
 
-    /// How the network reaches the host's: bridge:BR[,create][,member=IF], iface:IF or none
+    /// How the network reaches the host's: bridge:BR, iface:IF or none; a bridge takes the options
+    /// `,create` (made at the start, undone at the end) and `,member=IF`
     #[arg(long, value_name = "UPLINK")]
     uplink: UplinkSpec,
 
@@ -116,8 +117,8 @@ fn spawn(command: &[OsString], card: OwnedFd, who: Option<Caller>) -> Result<Chi
     child.spawn().map_err(|error| failed(&error))
 }
 
-/// The child's half of [`spawn`]: `arguments` are the user's numbers and the command. Comes back only
-/// when it failed.
+/// The child's half of [`spawn`]: `arguments` are the user's numbers and the command. Comes back
+/// only when it failed.
 pub(crate) fn become_command(arguments: &[OsString]) -> ExitCode {
     let (Some(who), Some(command)) = (arguments.first(), arguments.get(1)) else {
         return ExitCode::from(2);

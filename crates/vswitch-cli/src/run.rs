@@ -27,7 +27,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     network: NetworkOptions,
 
-    /// How the network reaches the host's: bridge:BR[,create][,member=IF], iface:IF or none
+    /// How the network reaches the host's: bridge:BR, iface:IF or none; a bridge takes the options
+    /// `,create` (made at the start, undone at the end) and `,member=IF`
     #[arg(long, value_name = "UPLINK")]
     uplink: UplinkSpec,
 

@@ -1,7 +1,7 @@
 //! The whole path on real sockets: one sender, the switch on a thread, one receiver.
 //!
-//! `cargo bench -p vswitch --bench unixgram`. What it costs is nearly all the kernel's: compare with a
-//! bare relay on the same machine in the same minute, not with a figure from elsewhere.
+//! `cargo bench -p vswitch --bench unixgram`. What it costs is nearly all the kernel's: compare
+//! with a bare relay on the same machine in the same minute, not with a figure from elsewhere.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use criterion::{Criterion, criterion_group, criterion_main};

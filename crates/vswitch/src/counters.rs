@@ -1,7 +1,7 @@
 //! What is counted, and why frames are dropped.
 //!
-//! Two sums hold whenever the loop is not inside a step (architecture, "Accounting"):
-//! at ingress, received = forwarded + flooded + dropped; at egress, enqueued = sent + dropped + queued.
+//! Two sums hold whenever the loop is not inside a step (architecture, "Accounting"): at ingress,
+//! received = forwarded + flooded + dropped; at egress, enqueued = sent + dropped + queued.
 
 /// Declares the reasons with their names, so that the list, the names and the count are one thing.
 macro_rules! drop_reasons {

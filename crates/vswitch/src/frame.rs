@@ -5,8 +5,8 @@ use crate::offload::Offload;
 /// The fewest bytes that are an Ethernet frame: two addresses and a type (IEEE 802.3, without FCS).
 pub const FRAME_MIN_BYTES: usize = 14;
 
-/// The most bytes that a frame may have here: what QEMU's virtio-net can send, 65,535 bytes behind an
-/// Ethernet header, rounded up by its one spare byte.
+/// The most bytes that a frame may have here: what QEMU's virtio-net can send, 65,535 bytes behind
+/// an Ethernet header, rounded up by its one spare byte.
 pub const FRAME_MAX_BYTES: usize = 65_550;
 
 /// A frame: where its bytes stand in the [pool](crate::pool::Pool), and what is still to be done to

@@ -1,7 +1,7 @@
 //! Frames on a byte stream: four bytes of length, big-endian, before each frame.
 //!
-//! The convention of QEMU's `-netdev stream` and `socket`, of Lima, `socket_vmnet` and passt. A length of
-//! zero or over the limit breaks the stream: nothing behind it can be trusted.
+//! The convention of QEMU's `-netdev stream` and `socket`, of Lima, `socket_vmnet` and passt. A
+//! length of zero or over the limit breaks the stream: nothing behind it can be trusted.
 
 use crate::frame::FRAME_MAX_BYTES;
 
@@ -119,6 +119,14 @@ mod tests {
 
     use super::*;
 
+    fn any_len() -> impl Strategy<Value = usize> {
+        prop_oneof![1usize..100, 1400usize..1600, 60_000..=FRAME_MAX_BYTES]
+    }
+
+    fn any_cut() -> impl Strategy<Value = usize> {
+        prop_oneof![1usize..8, 1usize..5000, Just(200_000)]
+    }
+
     fn feed(deframer: &mut Deframer, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let space = deframer.space();
@@ -137,8 +145,8 @@ mod tests {
         /// Whatever the pieces, the same frames come out.
         #[test]
         fn frames_survive_any_cut(
-            lens in prop::collection::vec(prop_oneof![1usize..100, 1400usize..1600, 60_000usize..=FRAME_MAX_BYTES], 1..12),
-            cuts in prop::collection::vec(prop_oneof![1usize..8, 1usize..5000, Just(200_000)], 1..40),
+            lens in prop::collection::vec(any_len(), 1..12),
+            cuts in prop::collection::vec(any_cut(), 1..40),
         ) {
             let frames: Vec<Vec<u8>> = lens.iter().enumerate()
                 .map(|(n, len)| vec![u8::try_from(n).unwrap(); *len]).collect();

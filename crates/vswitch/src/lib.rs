@@ -16,3 +16,8 @@ mod time;
 pub use frame::{FRAME_MAX_BYTES, FRAME_MIN_BYTES, Frame};
 pub use mac::{MacAddr, ParseMacError};
 pub use time::Nanos;
+
+/// The README's example compiles.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,9 +1,9 @@
 //! The buffers of all frames inside the switch: one pool, bounded in bytes.
 //!
-//! A buffer is either *free* (in the pool), *posted* (owned by whoever receives into it), or *filled*:
-//! then it sits in a slot, counted by the frames that refer to it, and comes back to the pool when the
-//! last of them is released. In steady state nothing is allocated: buffers are made on first need,
-//! within the budget, and used again.
+//! A buffer is either *free* (in the pool), *posted* (owned by whoever receives into it), or
+//! *filled*: then it sits in a slot, counted by the frames that refer to it, and comes back to the
+//! pool when the last of them is released. In steady state nothing is allocated: buffers are made
+//! on first need, within the budget, and used again.
 
 use std::ops::Range;
 
@@ -121,7 +121,8 @@ impl Pool {
         self.slots.len() - self.vacant.len()
     }
 
-    /// Takes a buffer of `class`, its content whatever was there; `None` when the budget is used up.
+    /// Takes a buffer of `class`, its content whatever was there; `None` when the budget is used
+    /// up.
     pub fn take(&mut self, class: SizeClass) -> Option<Buffer> {
         if let Some(buffer) = self.free[class as usize].pop() {
             self.free_bytes -= buffer.len();
@@ -200,8 +201,8 @@ impl Pool {
         (slot.references == 1).then(|| &mut slot.buffer[start..start + frame.len as usize])
     }
 
-    /// Takes the frame's whole buffer for a moment, so that others can be taken while it is read; the
-    /// frame is not to be looked at until [`Self::restore`].
+    /// Takes the frame's whole buffer for a moment, so that others can be taken while it is read;
+    /// the frame is not to be looked at until [`Self::restore`].
     pub(crate) fn lend(&mut self, frame: &Frame) -> Buffer {
         std::mem::take(&mut self.slots[frame.slot as usize].buffer)
     }

@@ -11,8 +11,8 @@ use crate::time::Nanos;
 /// machine may leave a reader without a processor.
 pub const QUEUE_FRAMES_MAX: usize = 1024;
 
-/// Up to this many, a sender of unicast need not wait; the places above it are kept for floods, which
-/// never wait for a full port.
+/// Up to this many, a sender of unicast need not wait; the places above it are kept for floods,
+/// which never wait for a full port.
 pub const QUEUE_FRAMES_UNICAST: usize = 896;
 
 /// A frame that has waited longer is of no use to anyone and is dropped.
@@ -44,11 +44,12 @@ impl EgressQueue {
         self.frames.is_empty()
     }
 
-    /// Whether a frame that holds `bytes` of the pool fits, with at most `frames_max` frames in all.
+    /// Whether a frame that holds `bytes` of the pool fits, with at most `frames_max` frames in
+    /// all.
     ///
-    /// In bytes, each queue may hold as much as is still available to all (a dynamic threshold, after
-    /// Choudhury and Hahne): one full port can take half of the pool, two a third each, and there is
-    /// always something left for the others.
+    /// In bytes, each queue may hold as much as is still available to all (a dynamic threshold,
+    /// after Choudhury and Hahne): one full port can take half of the pool, two a third each, and
+    /// there is always something left for the others.
     pub(crate) fn has_room(&self, bytes: usize, frames_max: usize, pool: &Pool) -> bool {
         self.frames.len() < frames_max && self.held_bytes + bytes <= pool.available_bytes()
     }

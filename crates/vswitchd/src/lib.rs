@@ -1,8 +1,9 @@
 //! The switch as a service: what it is to be, how it comes up, runs and goes down.
 //!
-//! [`config`] says what is wanted, a [`Platform`](platform::Platform) makes ports and uplinks of it,
-//! and a [`Service`] is a switch with all of them, taking away at its end what it made. The binary
-//! `vswitch` is arguments and words over this crate; the same service runs on a simulated platform.
+//! [`config`] says what is wanted, a [`Platform`](platform::Platform) makes ports and uplinks of
+//! it, and a [`Service`] is a switch with all of them, taking away at its end what it made. The
+//! binary `vswitch` is arguments and words over this crate; the same service runs on a simulated
+//! platform.
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -14,3 +15,9 @@ pub mod report;
 mod service;
 
 pub use service::{Service, StartError};
+pub use vswitch::MacAddr;
+
+/// The README's example compiles.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

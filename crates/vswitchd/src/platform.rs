@@ -1,7 +1,7 @@
 //! What an operating system does for the service: a poller, ports, uplinks.
 //!
-//! [`linux::Linux`](crate::linux::Linux) is one. The service itself knows none of them, so that it runs the
-//! same on a simulated kernel.
+//! [`linux::Linux`](crate::linux::Linux) is one. The service itself knows none of them, so that it
+//! runs the same on a simulated kernel.
 
 use std::fmt;
 
@@ -36,8 +36,8 @@ pub trait Platform {
 
     /// Makes an uplink; `None` for [`UplinkSpec::None`].
     ///
-    /// With `addresses`, the ports have no others, and the kernel need pass no frame that is neither
-    /// for one of them nor for a group.
+    /// With `addresses`, the ports have no others, and the kernel need pass no frame that is
+    /// neither for one of them nor for a group.
     ///
     /// # Errors
     /// When it cannot be had; nothing is left behind then.

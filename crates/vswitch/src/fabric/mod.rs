@@ -1,8 +1,8 @@
 //! The fabric: what a switch decides, without doing it.
 //!
-//! One [`Fabric`] is one broadcast domain (IEEE 802.1Q calls it a filtering database and its relay).
-//! It gets a port, a frame and the time, learns the source, looks up the destination, and answers with
-//! a [`Verdict`]. It does no IO and reads no clock.
+//! One [`Fabric`] is one broadcast domain (IEEE 802.1Q calls it a filtering database and its
+//! relay). It gets a port, a frame and the time, learns the source, looks up the destination, and
+//! answers with a [`Verdict`]. It does no IO and reads no clock.
 //!
 //! ```
 //! use vswitch::fabric::{Fabric, PortIndex, PortPolicy, Settings, Verdict};
@@ -68,8 +68,8 @@ pub struct PortPolicy {
     /// The port's own address, when it named one: frames from any other source are dropped, and the
     /// address is a static entry that no other port can take.
     pub mac: Option<MacAddr>,
-    /// How many addresses may be learnt behind the port; beyond that its frames still pass, and what
-    /// is for the addresses not learnt is flooded.
+    /// How many addresses may be learnt behind the port; beyond that its frames still pass, and
+    /// what is for the addresses not learnt is flooded.
     pub addresses_max: usize,
 }
 
@@ -159,7 +159,8 @@ impl Fabric {
         self.table.retain(|entry| entry.port != port);
     }
 
-    /// Makes `mac` a static entry of `port`: it neither ages nor moves, and other ports may not use it.
+    /// Makes `mac` a static entry of `port`: it neither ages nor moves, and other ports may not use
+    /// it.
     ///
     /// # Errors
     /// [`AddressError`] when it is no station's address or is a static entry already.

@@ -1,7 +1,7 @@
 //! The table of addresses: which MAC is behind which port.
 //!
-//! Open addressing with linear probing and a secret multiplier, so that a guest cannot aim addresses
-//! at one bucket; removal shifts entries back, so there are no tombstones.
+//! Open addressing with linear probing and a secret multiplier, so that a guest cannot aim
+//! addresses at one bucket; removal shifts entries back, so there are no tombstones.
 
 use std::time::Duration;
 
@@ -210,6 +210,10 @@ mod tests {
 
     use super::*;
 
+    fn learnt(mac: MacAddr, port: PortIndex, seen: Nanos) -> Entry {
+        Entry { mac, port, seen, is_static: false }
+    }
+
     fn mac(n: u16) -> MacAddr {
         let [a, b] = n.to_be_bytes();
         MacAddr([2, 0, 0, 0, a, b])
@@ -218,7 +222,10 @@ mod tests {
     proptest! {
         /// Against a plain map, with few addresses so that inserts, finds and removals meet.
         #[test]
-        fn is_a_map(secret in any::<u64>(), steps in prop::collection::vec((0u8..3, 0u16..300), 1..2000)) {
+        fn is_a_map(
+            secret in any::<u64>(),
+            steps in prop::collection::vec((0u8..3, 0u16..300), 1..2000),
+        ) {
             let mut table = AddressTable::new(secret);
             let mut model = HashMap::new();
             for (time, (action, n)) in steps.into_iter().enumerate() {
@@ -228,8 +235,7 @@ mod tests {
                         let known = table.find(mac(n)).is_some();
                         prop_assert_eq!(known, model.contains_key(&n));
                         if !known {
-                            let entry = Entry { mac: mac(n), port: PortIndex(n), seen: now, is_static: false };
-                            table.insert(entry);
+                            table.insert(learnt(mac(n), PortIndex(n), now));
                             model.insert(n, now);
                         }
                     }
@@ -254,12 +260,7 @@ mod tests {
         let mut table = AddressTable::new(0x9e37_79b9_7f4a_7c15);
         let address = |n: u32| MacAddr::from_bits(0x0200_0000_0000 | u64::from(n));
         for n in 0..100_000 {
-            table.insert(Entry {
-                mac: address(n),
-                port: PortIndex(1),
-                seen: Nanos(0),
-                is_static: false,
-            });
+            table.insert(learnt(address(n), PortIndex(1), Nanos(0)));
         }
         assert!((0..100_000).all(|n| table.find(address(n)).is_some()));
         assert!(table.find(address(100_000)).is_none());

@@ -1,7 +1,7 @@
 //! What is ready, what time it is, and how to be woken: the second of the two seams.
 //!
-//! A [`Poller`] is epoll on Linux, kqueue on macOS, virtual time in a simulation. The loop is written
-//! once over this face and [`Port`](crate::port::Port).
+//! A [`Poller`] is epoll on Linux, kqueue on macOS, virtual time in a simulation. The loop is
+//! written once over this face and [`Port`](crate::port::Port).
 
 use std::io;
 use std::sync::Arc;

@@ -69,8 +69,8 @@ impl<'a> Inbox<'a> {
         Self { buffers, pool }
     }
 
-    /// Buffers for a batch of frames of `class`, to be received into in order; fewer than the class's
-    /// batch, or none, when the pool is low.
+    /// Buffers for a batch of frames of `class`, to be received into in order; fewer than the
+    /// class's batch, or none, when the pool is low.
     pub fn slots(&mut self, class: SizeClass) -> impl ExactSizeIterator<Item = ReceiveSlot<'_>> {
         let posted = &mut self.buffers.posted[class as usize];
         for buffer in posted.iter_mut().filter(|buffer| buffer.is_empty()) {
@@ -101,7 +101,8 @@ impl<'a> Inbox<'a> {
         posted[..ready].iter_mut().map(|buffer| &mut **buffer).zip(spills)
     }
 
-    /// The first `len_bytes` received into slot number `place` of `class`, as far as its buffer goes.
+    /// The first `len_bytes` received into slot number `place` of `class`, as far as its buffer
+    /// goes.
     #[must_use]
     pub fn peek(&self, class: SizeClass, place: usize, len_bytes: usize) -> &[u8] {
         let head = &self.buffers.posted[class as usize][place][HEADROOM_BYTES..];
@@ -143,8 +144,8 @@ impl<'a> Inbox<'a> {
         self.buffers.frames.push_back(frame);
     }
 
-    /// A frame stands in slot `place`: `head_bytes` from `start` on in its buffer, and `spill_bytes`
-    /// in its spill. It is put together in a buffer that holds it.
+    /// A frame stands in slot `place`: `head_bytes` from `start` on in its buffer, and
+    /// `spill_bytes` in its spill. It is put together in a buffer that holds it.
     pub fn arrived_spilled(
         &mut self,
         class: SizeClass,
@@ -170,8 +171,8 @@ impl<'a> Inbox<'a> {
         }
     }
 
-    /// Takes a copy of a frame that stands elsewhere; `false` when the pool has no room: the frame is
-    /// not counted then, and may be given again later.
+    /// Takes a copy of a frame that stands elsewhere; `false` when the pool has no room: the frame
+    /// is not counted then, and may be given again later.
     pub fn copy(&mut self, frame: &[u8]) -> bool {
         if frame.len() > FRAME_MAX_BYTES {
             self.reject(DropReason::Oversize, frame.len());

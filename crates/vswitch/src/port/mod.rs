@@ -1,8 +1,8 @@
 //! Where frames come in and go out: the first of the two seams.
 //!
 //! A [`Port`] takes and gives frames in batches and says what became of each. What stands behind it
-//! (a unix datagram socket, a stream, a TAP, an `AF_PACKET` socket, BPF and NDRV, a simulation) the loop
-//! does not know. A [`Listener`] makes ports.
+//! (a unix datagram socket, a stream, a TAP, an `AF_PACKET` socket, BPF and NDRV, a simulation) the
+//! loop does not know. A [`Listener`] makes ports.
 
 use std::fmt;
 use std::io;
@@ -30,12 +30,12 @@ pub trait Port: fmt::Debug + Send {
     /// Puts the frames that are there into `inbox`, at most one batch.
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received;
 
-    /// Sends the frames of `outbox` from its first on, at most one batch. There is at least one, or a
-    /// rest ([`Self::has_rest`]).
+    /// Sends the frames of `outbox` from its first on, at most one batch. There is at least one, or
+    /// a rest ([`Self::has_rest`]).
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent;
 
-    /// Whether the end of a frame taken before is still to be written. Then `send` is called when the
-    /// port is writable, also with nothing in the outbox.
+    /// Whether the end of a frame taken before is still to be written. Then `send` is called when
+    /// the port is writable, also with nothing in the outbox.
     fn has_rest(&self) -> bool {
         false
     }
@@ -55,8 +55,8 @@ pub trait Port: fmt::Debug + Send {
         false
     }
 
-    /// How many frames the kernel has dropped, since the port was made, before the switch could read
-    /// them. May be asked seldom: it can cost a system call.
+    /// How many frames the kernel has dropped, since the port was made, before the switch could
+    /// read them. May be asked seldom: it can cost a system call.
     fn kernel_dropped_frames(&mut self) -> u64 {
         0
     }

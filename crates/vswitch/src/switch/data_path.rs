@@ -120,8 +120,8 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    /// Queues a frame for every port of the network but the one it came from. Floods wait for nobody:
-    /// where a queue is full, the frame is dropped for that port alone.
+    /// Queues a frame for every port of the network but the one it came from. Floods wait for
+    /// nobody: where a queue is full, the frame is dropped for that port alone.
     fn flood(&mut self, from: PortIndex, network: usize, frame: Frame) {
         for place in 0..self.networks[network].fabric.ports().len() {
             let target = self.networks[network].fabric.ports()[place];
@@ -325,8 +325,8 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    /// Lets the senders go on that wait for a target with room, each with what it held, in the order
-    /// in which they came, until the target is full again.
+    /// Lets the senders go on that wait for a target with room, each with what it held, in the
+    /// order in which they came, until the target is full again.
     pub(super) fn resume_waiters(&mut self) {
         while let Some(waiter) = self.abandoned.pop_front() {
             self.resume(waiter);

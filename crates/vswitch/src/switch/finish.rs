@@ -1,7 +1,7 @@
 //! The work left on a frame, done in software for ports that cannot take it.
 //!
-//! No port takes such work yet, so it is done as soon as the frame is looked at; a segment to be cut
-//! counts as the frames that it is cut into.
+//! No port takes such work yet, so it is done as soon as the frame is looked at; a segment to be
+//! cut counts as the frames that it is cut into.
 
 use super::Switch;
 use crate::counters::DropReason;

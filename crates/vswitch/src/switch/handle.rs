@@ -47,7 +47,8 @@ impl<P: Poller> Handle<P> {
         self.send(Switch::stop);
     }
 
-    /// The counters of all ports, at one moment between two rounds; `None` when the switch has ended.
+    /// The counters of all ports, at one moment between two rounds; `None` when the switch has
+    /// ended.
     #[must_use]
     pub fn report(&self) -> Option<Report> {
         self.call(Switch::report)

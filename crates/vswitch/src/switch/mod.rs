@@ -1,12 +1,12 @@
 //! The switch: networks, ports, and the one loop that carries frames between them.
 //!
-//! Written once over [`Port`] and [`Poller`]; what is Linux, XNU or simulated stands behind those. One
-//! thread runs it; others reach it through a [`Handle`].
+//! Written once over [`Port`] and [`Poller`]; what is Linux, XNU or simulated stands behind those.
+//! One thread runs it; others reach it through a [`Handle`].
 //!
-//! A step is: wait; flush the ports that became writable; do what timers ask; let waiting senders go
-//! on; read the ports that are readable, a bounded number of batches each. Frames go from a port's
-//! inbox through the fabric into the targets' queues, and at the end of each batch every target sends
-//! its queue.
+//! A step is: wait; flush the ports that became writable; do what timers ask; let waiting senders
+//! go on; read the ports that are readable, a bounded number of batches each. Frames go from a
+//! port's inbox through the fabric into the targets' queues, and at the end of each batch every
+//! target sends its queue.
 
 use std::collections::VecDeque;
 use std::io;
@@ -300,8 +300,8 @@ impl<P: Poller> Switch<P> {
         Ok(index)
     }
 
-    /// Removes a port or a listener (with its clients). What it had queued is dropped and counted; the
-    /// last counters of a port come back.
+    /// Removes a port or a listener (with its clients). What it had queued is dropped and counted;
+    /// the last counters of a port come back.
     pub fn remove(&mut self, index: PortIndex) -> Option<PortCounters> {
         let place = self.members.get_mut(usize::from(index.0))?;
         match std::mem::take(&mut place.member) {

@@ -1,7 +1,7 @@
 //! What is due, and when.
 //!
-//! Each port knows its own times; the loop knows one, before which nothing is due. It may be early (a
-//! time that was put off), never late.
+//! Each port knows its own times; the loop knows one, before which nothing is due. It may be early
+//! (a time that was put off), never late.
 
 use std::time::Duration;
 
@@ -15,9 +15,10 @@ use crate::time::Nanos;
 /// A target that took no frame for longer is stalled: nobody waits for it (architecture §4).
 pub const STALL_AFTER: Duration = Duration::from_millis(2);
 
-/// How often at most a blocked port is tried of which the poller says nothing. A unix socket tells of
-/// room (EPOLLOUT) only when three quarters of its buffer are free (`unix_writable` in
-/// net/unix/af_unix.c): a reader may need far longer than [`STALL_AFTER`] for those, and is reading.
+/// How often at most a blocked port is tried of which the poller says nothing. A unix socket tells
+/// of room (EPOLLOUT) only when three quarters of its buffer are free (`unix_writable` in
+/// net/unix/af_unix.c): a reader may need far longer than [`STALL_AFTER`] for those, and is
+/// reading.
 const TRY_EVERY: Duration = Duration::from_millis(1);
 
 /// How often aged addresses give back their places.

@@ -10,15 +10,15 @@ use vswitch::{MacAddr, Nanos};
 use crate::frame::{CONTENT_LEN_MIN, Content, guest_of, station};
 use crate::world::{End, Kind};
 
-/// The switch may keep a frame between two sound guests for so long. They read within 50 µs; the rest
-/// is the loop's own time, in which it may serve every other port once.
+/// The switch may keep a frame between two sound guests for so long. They read within 50 µs; the
+/// rest is the loop's own time, in which it may serve every other port once.
 const SOUND_DELAY_MAX: Duration = Duration::from_millis(20);
 
 /// A target that takes nothing for 2 ms is waited for no longer; the loop may see it a round later.
 const WAIT_MAX: Duration = Duration::from_millis(4);
 
-/// A blocked port is tried every millisecond while frames come for it, and a round of the loop may come
-/// between.
+/// A blocked port is tried every millisecond while frames come for it, and a round of the loop may
+/// come between.
 const ROOM_UNSEEN_MAX: Duration = Duration::from_micros(2_000);
 
 /// Everything that was seen.

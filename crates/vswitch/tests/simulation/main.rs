@@ -1,8 +1,8 @@
-//! The whole switch in a simulated world: the same loop, fabric and queues, over simulated ports and
-//! virtual time, under faults, from a seed.
+//! The whole switch in a simulated world: the same loop, fabric and queues, over simulated ports
+//! and virtual time, under faults, from a seed.
 //!
-//! `VSWITCH_SIM_SEEDS` says how many seeds to run, `VSWITCH_SIM_SEED` runs one; `cargo xtask sim` sets
-//! them. By default a few hundred are run, fewer where the time for them is up before.
+//! `VSWITCH_SIM_SEEDS` says how many seeds to run, `VSWITCH_SIM_SEED` runs one; `cargo xtask sim`
+//! sets them. By default a few hundred are run, fewer where the time for them is up before.
 
 mod checks;
 mod frame;

@@ -16,8 +16,8 @@ use crate::rng::Rng;
 /// How a guest behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Habit {
-    /// Reads at once whatever comes, and talks to its partner only: what it loses or waits for is the
-    /// switch's doing.
+    /// Reads at once whatever comes, and talks to its partner only: what it loses or waits for is
+    /// the switch's doing.
     Sound,
     /// Reads at its own pace.
     Slow,
@@ -32,13 +32,13 @@ pub(crate) enum Habit {
 pub(crate) enum Kind {
     /// A unix datagram socket whose peer never connects: eleven frames, EAGAIN, told when writable.
     Unconnected,
-    /// One whose peer is connected: as much as the sender's buffer holds, and told when writable only
-    /// when three quarters of it are free.
+    /// One whose peer is connected: as much as the sender's buffer holds, and told when writable
+    /// only when three quarters of it are free.
     Connected,
     /// A packet socket: frames over the MTU are refused, some are lost with ENOBUFS.
     Interface,
-    /// A queue whose room nobody tells of: the port asks for a retry after a while (XNU's rule, which
-    /// the loop knows already).
+    /// A queue whose room nobody tells of: the port asks for a retry after a while (XNU's rule,
+    /// which the loop knows already).
     Untold,
 }
 

@@ -24,8 +24,8 @@ pub struct Network {
     pub access: Access,
 }
 
-/// The name of a network or a port: 1 to 32 letters, digits, `-`, `_` and `.`, the first a letter or
-/// a digit, so that it stands in a log, a metric or a file's name without quotes.
+/// The name of a network or a port: 1 to 32 letters, digits, `-`, `_` and `.`, the first a letter
+/// or a digit, so that it stands in a log, a metric or a file's name without quotes.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');

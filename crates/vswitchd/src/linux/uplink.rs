@@ -24,8 +24,8 @@ pub(super) struct Opened {
     pub(super) granted: Granted,
 }
 
-/// An interface that was made a member of a bridge, to be released at the end, and set down again if
-/// it was down.
+/// An interface that was made a member of a bridge, to be released at the end, and set down again
+/// if it was down.
 #[derive(Debug)]
 struct LentMember {
     interfaces: Interfaces,
@@ -41,7 +41,8 @@ const NAMES_TRIED: u32 = 1000;
 const CARRIER_PATIENCE: Duration = Duration::from_secs(2);
 const CARRIER_LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// An interface used as it is. Nothing of it is changed; while the socket is open it is promiscuous.
+/// An interface used as it is. Nothing of it is changed; while the socket is open it is
+/// promiscuous.
 pub(super) fn on_interface(
     name: &str,
     addresses: Option<&[MacAddr]>,
@@ -166,8 +167,8 @@ fn make_pair(mtu: u32) -> Result<(OwnedInterface, String, String), LinuxError> {
     Err(LinuxError::NoName { tried: NAMES_TRIED })
 }
 
-/// Both ends carry frames for others and have none of their own: no ARP, no IPv6, and no work left to
-/// a card that is not there.
+/// Both ends carry frames for others and have none of their own: no ARP, no IPv6, and no work left
+/// to a card that is not there.
 fn prepare(
     interfaces: &mut Interfaces,
     bridge: &str,
@@ -185,8 +186,8 @@ fn prepare(
     wait_until_they_send(interfaces, [ours, theirs])
 }
 
-/// The kernel notices a little later that a pair that was just set up has its carrier; until then it
-/// drops what is sent by it, and says it was sent.
+/// The kernel notices a little later that a pair that was just set up has its carrier; until then
+/// it drops what is sent by it, and says it was sent.
 fn wait_until_they_send(interfaces: &mut Interfaces, ends: [&str; 2]) -> Result<(), LinuxError> {
     let patience = Instant::now() + CARRIER_PATIENCE;
     for end in ends {

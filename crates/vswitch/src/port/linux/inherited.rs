@@ -51,8 +51,8 @@ pub enum InheritedError {
 /// The numbers taken over so far in this process.
 static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
-/// Makes a port of the inherited socket `number`: a datagram socket carries a frame in each datagram,
-/// a stream socket [length-prefixed frames](crate::framing).
+/// Makes a port of the inherited socket `number`: a datagram socket carries a frame in each
+/// datagram, a stream socket [length-prefixed frames](crate::framing).
 ///
 /// # Errors
 /// [`InheritedError`].

@@ -9,8 +9,8 @@ use crate::pool::SizeClass;
 use crate::port::inbox::BATCH_FRAMES_MAX;
 use crate::port::{AdaptiveClass, Inbox, Outbox, Received};
 
-/// How many frames, and how many bytes, one call sends at most. More frames gain nothing measurable;
-/// more bytes fall out of the second-level cache before the kernel has copied them.
+/// How many frames, and how many bytes, one call sends at most. More frames gain nothing
+/// measurable; more bytes fall out of the second-level cache before the kernel has copied them.
 const SEND_FRAMES_MAX: usize = 64;
 const SEND_BYTES_MAX: usize = 256 << 10;
 

@@ -1,5 +1,5 @@
-//! The host port: an `AF_PACKET` socket on an interface, either the switch's end of a pair whose other
-//! end is a bridge's member, or a plain interface.
+//! The host port: an `AF_PACKET` socket on an interface, either the switch's end of a pair whose
+//! other end is a bridge's member, or a plain interface.
 
 use std::os::fd::AsRawFd;
 
@@ -48,8 +48,9 @@ pub const FILTER_ADDRESSES_MAX: usize = 256;
 impl PacketPort {
     /// Opens `interface`, promiscuous.
     ///
-    /// With `addresses`, the only ones that are behind the switch, the kernel passes just the frames
-    /// for those and for groups; without, or with more than [`FILTER_ADDRESSES_MAX`], all frames.
+    /// With `addresses`, the only ones that are behind the switch, the kernel passes just the
+    /// frames for those and for groups; without, or with more than [`FILTER_ADDRESSES_MAX`], all
+    /// frames.
     ///
     /// `finished_frames` says that the interface never gives a frame with work left on it, because
     /// its and its peer's offloads are off; otherwise each frame comes with a header that tells.

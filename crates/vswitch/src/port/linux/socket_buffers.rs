@@ -4,7 +4,8 @@ use std::os::fd::AsFd;
 
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 
-/// What is asked for, each way. On Linux it is the sender's buffer that bounds a unix socket's queue.
+/// What is asked for, each way. On Linux it is the sender's buffer that bounds a unix socket's
+/// queue.
 const WANTED_BYTES: usize = 4 << 20;
 
 /// What the kernel granted, in bytes as it counts them (twice what was asked for, bookkeeping
@@ -46,8 +47,8 @@ impl Granted {
     }
 }
 
-/// Makes both buffers of a socket as large as wanted, past the system's limit where that is allowed,
-/// and reads back what there is.
+/// Makes both buffers of a socket as large as wanted, past the system's limit where that is
+/// allowed, and reads back what there is.
 pub(super) fn enlarge(socket: &impl AsFd) -> Granted {
     if setsockopt(socket, sockopt::SndBufForce, &WANTED_BYTES).is_err() {
         // Beyond the limit the kernel cuts without an error; what it made of it is read back.

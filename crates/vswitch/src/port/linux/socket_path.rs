@@ -168,7 +168,8 @@ fn remove_stale(path: &Path, kind: SockType, address: &UnixAddr) -> Result<(), P
     let answer = trial.and_then(|trial| connect(trial.as_fd().as_raw_fd(), address));
     match answer {
         // A dead socket's file refuses. Whatever else is said (it took us, EAGAIN: its backlog is
-        // full, EPERM: it is connected to a VM, EPROTOTYPE: it is of another kind) somebody is there.
+        // full, EPERM: it is connected to a VM, EPROTOTYPE: it is of another kind) somebody is
+        // there.
         Err(nix::Error::ECONNREFUSED) => {}
         _ => return Err(PathError::InUse { path: path.to_owned() }),
     }

@@ -19,15 +19,16 @@ const RECEIVE_FRAMES_MAX: usize = 64;
 const SEND_FRAMES_MAX: usize = 256;
 const SEND_BYTES_MAX: usize = 256 << 10;
 
-/// How many bytes one call writes towards a reader that is slower than its sender, and how many calls
-/// do so after each time that the stream was full. The kernel gives back a stream's room by the piece
-/// in which it took it, when the reader has read all of it: in big pieces a slow reader would look
-/// stalled between one and the next.
+/// How many bytes one call writes towards a reader that is slower than its sender, and how many
+/// calls do so after each time that the stream was full. The kernel gives back a stream's room by
+/// the piece in which it took it, when the reader has read all of it: in big pieces a slow reader
+/// would look stalled between one and the next.
 const SEND_BYTES_MAX_WHEN_FULL: usize = 16 << 10;
 const CALLS_AFTER_FULL: u32 = 256;
 
 /// Frames up to this size are copied together with their prefixes into one piece; bigger ones are
-/// written from where they are. A copy of so few bytes costs less than one more piece for the kernel.
+/// written from where they are. A copy of so few bytes costs less than one more piece for the
+/// kernel.
 const GATHERED_FRAME_MAX_BYTES: usize = 4096;
 
 /// A connected stream.

@@ -1,5 +1,5 @@
-//! `stream-connect:PATH`: a stream to a VM that listens (QEMU's `server=on`), made again whenever it
-//! ends.
+//! `stream-connect:PATH`: a stream to a VM that listens (QEMU's `server=on`), made again whenever
+//! it ends.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};

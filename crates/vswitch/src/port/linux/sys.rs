@@ -45,8 +45,8 @@ pub(super) fn peek_sender(socket: BorrowedFd<'_>) -> io::Result<Option<PeerAddre
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
     let mut len = libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).unwrap_or(0);
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-    // SAFETY: no bytes are asked for, so the buffer may be null; `address` has the `len` bytes told,
-    // and both live across the call.
+    // SAFETY: no bytes are asked for, so the buffer may be null; `address` has the `len` bytes
+    // told, and both live across the call.
     let peeked = unsafe {
         libc::recvfrom(
             socket.as_raw_fd(),

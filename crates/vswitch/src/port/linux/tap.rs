@@ -52,7 +52,8 @@ pub struct TapPort {
 }
 
 impl TapPort {
-    /// Attaches the TAP interface `name`, creating it when it is not there; then it goes with the port.
+    /// Attaches the TAP interface `name`, creating it when it is not there; then it goes with the
+    /// port.
     ///
     /// # Errors
     /// [`TapError`].

@@ -2,13 +2,13 @@
 //!
 //! The peer's address is learnt from its first datagram, and the socket is connected back to it, so
 //! that the kernel bounds the queue by the sender's buffer instead of by `net.unix.max_dgram_qlen`
-//! (where the peer is connected too), tells by EPOLLOUT when there is room, and resolves no path per
-//! frame. What follows from af_unix.c:
+//! (where the peer is connected too), tells by EPOLLOUT when there is room, and resolves no path
+//! per frame. What follows from af_unix.c:
 //!
-//! - A connected socket answers any other sender with EPERM, also while its peer is dead, and no event
-//!   tells of that death. So the port connects again to the learnt path from time to time: that finds
-//!   a new socket there, and changes nothing when it is still the same one. Where the path is dead,
-//!   the port disconnects and hears everyone again.
+//! - A connected socket answers any other sender with EPERM, also while its peer is dead, and no
+//!   event tells of that death. So the port connects again to the learnt path from time to time:
+//!   that finds a new socket there, and changes nothing when it is still the same one. Where the
+//!   path is dead, the port disconnects and hears everyone again.
 //! - An empty datagram would tell as well, but makes QEMU stop reading for good: none is ever sent.
 
 use std::io;
@@ -71,7 +71,8 @@ impl UnixgramPort {
         self.granted
     }
 
-    /// Looks at who sent the first datagram that waits, and connects to them. `None` when connected.
+    /// Looks at who sent the first datagram that waits, and connects to them. `None` when
+    /// connected.
     fn learn_peer(&mut self, inbox: &mut Inbox<'_>) -> Option<Received> {
         for _ in 0..STRANGERS_PER_CALL {
             let sender = match sys::peek_sender(self.socket.as_fd()) {
