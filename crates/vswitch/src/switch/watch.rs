@@ -59,7 +59,10 @@ impl PortState {
         }
         let readable = !self.is_paused();
         let writable = self.blocked && self.retry_at == Nanos::NEVER;
-        self.port.source().map(|source| (source, Interest { readable, writable }))
+        // With no interest it is not watched at all: epoll tells of a hang-up even to those who asked
+        // for nothing, again and again.
+        let source = self.port.source().filter(|_| readable || writable)?;
+        Some((source, Interest { readable, writable }))
     }
 
     /// Whether the port's descriptor is another than the one watched.
