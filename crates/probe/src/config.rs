@@ -107,15 +107,26 @@ impl GuestConfig {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Whether the MAC address, the MTU and the number and kind of the addresses are possible.
+    ///
+    /// # Errors
+    /// What is not.
+    pub fn check(&self) -> Result<(), ConfigError> {
         if !self.mac.is_unicast() {
             return Err(ConfigError::Mac(self.mac));
         }
         if !(MTU_MIN..=MTU_MAX).contains(&self.mtu) {
             return Err(ConfigError::Mtu(self.mtu));
         }
-        for gateway in &self.gateways {
-            check_unicast(*gateway)?;
+        let link_local = IpAddr::V6(self.mac.link_local());
+        let others = self.addresses.iter().filter(|cidr| cidr.address() != link_local);
+        let count = others.count() + 1;
+        if count > ADDRESSES_MAX {
+            return Err(ConfigError::Addresses(count));
+        }
+        let addresses = self.addresses.iter().map(Cidr::address);
+        for address in addresses.chain(self.gateways.iter().copied()) {
+            check_unicast(address)?;
         }
         Ok(())
     }

@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::GuestConfig;
 use crate::core::GuestCore;
 use crate::core::watch::Event;
-use crate::error::Error;
+use crate::error::{Error, TaskError};
 use crate::link::Link;
 use crate::task::{
     Dhcp, Lease, Ping, PingConfig, PingReport, Progress, Resolution, Resolve, Task, Transfer,
@@ -23,6 +25,7 @@ pub struct Guest {
     link: Link,
     epoch: Instant,
     times_up: u64,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Guest {
@@ -32,7 +35,7 @@ impl Guest {
     /// When the guest cannot be as described.
     pub fn new(config: GuestConfig, link: Link) -> Result<Self, Error> {
         let core = GuestCore::new(config, Duration::ZERO)?;
-        Ok(Self { core, link, epoch: Instant::now(), times_up: 0 })
+        Ok(Self { core, link, epoch: Instant::now(), times_up: 0, stop: None })
     }
 
     /// The guest's stack.
@@ -50,6 +53,12 @@ impl Guest {
     #[must_use]
     pub const fn link(&self) -> &Link {
         &self.link
+    }
+
+    /// Makes every run of this guest end soon after `stop` was set to true, by a signal's handler
+    /// for instance: tasks fail with [`TaskError::Stopped`], and [`Guest::run_until`] says false.
+    pub fn stop_on(&mut self, stop: Arc<AtomicBool>) {
+        self.stop = Some(stop);
     }
 
     /// Time since the guest's epoch: what its core and its tasks call now.
@@ -89,7 +98,7 @@ impl Guest {
                 return Ok(true);
             }
             let now = Instant::now();
-            if deadline.is_some_and(|deadline| now >= deadline) {
+            if deadline.is_some_and(|deadline| now >= deadline) || self.is_stopped() {
                 return Ok(false);
             }
             if !moved {
@@ -156,13 +165,21 @@ impl Guest {
         let now = self.now();
         let at = [self.core.poll_at(now), until].into_iter().flatten().min();
         let timeout = at.map_or(SLEEP_MAX, |at| at.saturating_sub(now));
-        let timeout = timeout.clamp(SLEEP_MIN, SLEEP_MAX);
+        let longest = if self.stop.is_some() { LOOK_EVERY } else { SLEEP_MAX };
+        let timeout = timeout.clamp(SLEEP_MIN, longest);
         Ok(self.link.wait(timeout, self.core.is_blocked(), waker)?)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
     fn drive<T: Task>(&mut self, task: &mut T) -> Result<T::Output, Error> {
         loop {
             let moved = self.turn()?;
+            if self.is_stopped() {
+                return Err(TaskError::Stopped.into());
+            }
             let now = self.now();
             let until = match task.step(&mut self.core, now) {
                 Progress::Done(output) => return Ok(output?),

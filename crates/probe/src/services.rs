@@ -1,4 +1,4 @@
-//! What a serving guest answers over TCP: [throughput](crate::throughput) on port 5882, echo on 7
+//! What a serving guest answers over TCP: [throughput] on port 5882, echo on 7
 //! (RFC 862), discard on 9 (RFC 863) and chargen on 19 (RFC 864; the content is the
 //! [pattern]).
 
