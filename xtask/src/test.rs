@@ -79,7 +79,12 @@ fn runner(required: bool) -> Result<Vec<String>> {
 fn calls(workspace: &Workspace, arguments: &Arguments, runner: &[String]) -> Vec<Command> {
     let everything = !arguments.quick && arguments.filters.is_empty();
     let targets = if everything { "--all-targets" } else { "--tests" };
-    let doc = everything.then_some("--doc");
+    // Cargo refuses to look for doc examples in a package that is a program only.
+    let program_only = workspace
+        .packages
+        .iter()
+        .any(|package| Some(&package.name) == arguments.package.as_ref() && !package.has_library);
+    let doc = (everything && !program_only).then_some("--doc");
     let call = |targets: &str| {
         let mut cargo = workspace.cargo(&["test", targets, "--no-fail-fast"]);
         match &arguments.package {

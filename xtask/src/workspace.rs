@@ -27,6 +27,8 @@ pub(crate) struct Package {
     pub(crate) dependencies: Vec<Dependency>,
     /// The root files of its library and its programs, relative to the workspace's root.
     pub(crate) roots: Vec<PathBuf>,
+    /// It has a library, and so perhaps doc examples.
+    pub(crate) has_library: bool,
 }
 
 /// A line under one of a manifest's dependency tables.
@@ -109,9 +111,8 @@ impl Package {
             let path = Path::new(path.as_str()?);
             Some(path.strip_prefix(root).unwrap_or(path).to_owned())
         };
-        let is_root = |target: &&Value| {
-            let kinds = target["kind"].as_array();
-            kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "lib" || kind == "bin"))
+        let is = |target: &Value, kind: &str| {
+            target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k == kind))
         };
         let targets = package["targets"].as_array()?;
         let dependencies = package["dependencies"].as_array()?;
@@ -121,9 +122,10 @@ impl Package {
             dependencies: dependencies.iter().map(Dependency::read).collect::<Option<_>>()?,
             roots: targets
                 .iter()
-                .filter(is_root)
+                .filter(|target| is(target, "lib") || is(target, "bin"))
                 .map(|target| relative(&target["src_path"]))
                 .collect::<Option<_>>()?,
+            has_library: targets.iter().any(|target| is(target, "lib")),
         })
     }
 }
@@ -183,6 +185,7 @@ mod tests {
             manifest: "crates/a/Cargo.toml".into(),
             dependencies: vec![dependency("b", false, true), dependency("c", true, false)],
             roots: vec!["crates/a/src/lib.rs".into()],
+            has_library: true,
         };
         assert_eq!(workspace.packages, [expected]);
         assert!(Workspace::from_metadata(&json!({"workspace_root": "/w"})).is_none());

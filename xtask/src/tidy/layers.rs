@@ -57,6 +57,7 @@ mod tests {
             manifest: "Cargo.toml".into(),
             dependencies: vec![Dependency { name: used.into(), dev, internal }],
             roots: vec![],
+            has_library: true,
         }
     }
 

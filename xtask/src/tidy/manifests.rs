@@ -75,7 +75,13 @@ mod tests {
     use crate::workspace::Dependency;
 
     fn package(dependencies: Vec<Dependency>) -> [Package; 1] {
-        [Package { name: "a".into(), manifest: "Cargo.toml".into(), dependencies, roots: vec![] }]
+        [Package {
+            name: "a".into(),
+            manifest: "Cargo.toml".into(),
+            dependencies,
+            roots: vec![],
+            has_library: true,
+        }]
     }
 
     #[test]

@@ -88,6 +88,7 @@ mod tests {
             manifest: format!("crates/{name}/Cargo.toml").into(),
             dependencies: vec![],
             roots: vec![format!("crates/{name}/src/lib.rs").into()],
+            has_library: true,
         }
     }
 

@@ -17,11 +17,10 @@ pub(crate) struct Host(());
 const ADDRESS_MAX: Duration = Duration::from_secs(10);
 
 impl Host {
-    /// Brings up `lo` and makes the bridge, in the namespace of this process.
+    /// Makes the bridge, in the namespace of this process.
     pub(crate) fn prepare() -> Result<Self> {
         let fail = |error: ifctl::Error| Failure::new("make a bridge", error);
         let mut interfaces = Interfaces::open().map_err(fail)?;
-        interfaces.set_up("lo", true).map_err(fail)?;
         interfaces.create_bridge(BRIDGE).map_err(fail)?;
         for (address, bits) in HOST.addresses() {
             interfaces.add_address(BRIDGE, address, bits).map_err(fail)?;
