@@ -78,10 +78,11 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     };
     let ports = [card].into_iter().chain(arguments.ports).collect();
     let network = Network { name: arguments.network.name, uplink: arguments.uplink, ports, access };
+    let caught = signals::catch()?;
     let mut service = host::start(network)?;
     let mut child = spawn(&arguments.command, theirs, who)?;
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let passed_on = signals::on_termination(move || {
+    let passed_on = caught.on_termination(move || {
         // It may have ended this very moment; then there is nobody to tell.
         let _ = kill(pid, Signal::SIGTERM);
     })?;

@@ -43,9 +43,10 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     host::start_logging(network.log_format);
     let access = network.access()?;
     let network = Network { name: network.name, uplink, ports, access };
+    let caught = signals::catch()?;
     let mut service = host::start(network)?;
     let stop = service.handle();
-    let signals = signals::on_termination(move || stop.stop())?;
+    let signals = caught.on_termination(move || stop.stop())?;
     print_text(&host::json_line(service.ready())?)?;
     let ran = service.run().map_err(|error| Failure::new("run the switch", error));
     signals.end();

@@ -23,14 +23,31 @@ impl Watch {
     }
 }
 
+/// Signals that are caught, and wait until somebody takes them.
+#[derive(Debug)]
+pub(crate) struct Caught(Signals);
+
+/// Catches what asks the process to end. To be called before anything is made that has to be taken
+/// away again: from here on the process ends only by itself.
+pub(crate) fn catch() -> Result<Caught, Failure> {
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    signals.map(Caught).map_err(|error| Failure::new("watch for signals", error))
+}
+
 /// Calls `stop` when the process is asked to end.
 pub(crate) fn on_termination(stop: impl Fn() + Send + 'static) -> Result<Watch, Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(|error| Failure::new("watch for signals", error))?;
-    let handle = signals.handle();
-    let thread = std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || signals.forever().for_each(|_| stop()))
-        .map_err(|error| Failure::new("start a thread for signals", error))?;
-    Ok(Watch { handle, thread })
+    catch()?.on_termination(stop)
+}
+
+impl Caught {
+    /// Calls `stop` when the process is asked to end, also when it has been asked already.
+    pub(crate) fn on_termination(self, stop: impl Fn() + Send + 'static) -> Result<Watch, Failure> {
+        let mut signals = self.0;
+        let handle = signals.handle();
+        let thread = std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || signals.forever().for_each(|_| stop()))
+            .map_err(|error| Failure::new("start a thread for signals", error))?;
+        Ok(Watch { handle, thread })
+    }
 }
