@@ -72,7 +72,19 @@ impl PacketPort {
             receive_buffer_bytes: Some(BUFFER_BYTES),
             send_buffer_bytes: Some(BUFFER_BYTES),
         };
-        let socket = PacketSocket::open(interface, &filter, &options)?;
+        let socket = match PacketSocket::open(interface, &filter, &options) {
+            // More than net.core.optmem_max allows. The filter only spares work: do without.
+            Err(afpacket::Error::Filter { source, .. })
+                if source.raw_os_error() == Some(libc::ENOMEM) =>
+            {
+                tracing::warn!(
+                    interface,
+                    "no room for a filter (net.core.optmem_max): none is used"
+                );
+                PacketSocket::open(interface, &[], &options)?
+            }
+            opened => opened?,
+        };
         Ok(Self { socket, class: AdaptiveClass::default(), told_down: false })
     }
 
