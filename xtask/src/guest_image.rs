@@ -74,33 +74,40 @@ impl GuestImage {
         arguments
     }
 
+    /// A switch and a guest at each kind of port, as commands for terminals of their own.
     fn how_to_boot(&self) -> String {
-        let machine = |words: &str| {
-            let arguments = self.machine_arguments(words);
-            let quoted = arguments.iter().map(|argument| match argument.contains(' ') {
-                true => format!("'{argument}'"),
-                false => argument.clone(),
+        let guest = |number: u8, netdev: &str| {
+            let words = format!("address=192.0.2.1{number}/24 address=fd00::1{number}/64");
+            let quoted = self.machine_arguments(&words).into_iter().map(|argument| {
+                if argument.contains(' ') { format!("'{argument}'") } else { argument }
             });
-            quoted.collect::<Vec<_>>().join(" ")
+            let machine = quoted.collect::<Vec<_>>().join(" ");
+            let card = format!("virtio-net-pci,netdev=n,mac=52:54:00:00:00:0{number}");
+            format!("  {QEMU} {machine} -netdev {netdev} -device {card}\n")
         };
-        let card = "-device virtio-net-pci,netdev=n,mac=";
-        let (kernel, initramfs) = (self.kernel.display(), self.initramfs.display());
-        format!(
-            "kernel     {kernel}\ninitramfs  {initramfs}\n\n\
-             A guest with a shell on this terminal, at the switch's port unixgram:/tmp/a.sock:\n\n  \
-             {QEMU} {} {card}52:54:00:00:00:0a \\\n    -netdev dgram,id=n,local.type=unix,\
-             local.path=/tmp/a-vm.sock,remote.type=unix,remote.path=/tmp/a.sock\n\n\
-             At the switch's port stream:/tmp/b.sock:\n\n  \
-             {QEMU} {} {card}52:54:00:00:00:0b \\\n    -netdev stream,id=n,server=off,\
-             addr.type=unix,addr.path=/tmp/b.sock\n\n\
-             With the descriptor that `vswitch exec -- COMMAND` gives its command:\n\n  \
-             {QEMU} {} {card}52:54:00:00:00:0c \\\n    -netdev dgram,id=n,local.type=fd,\
-             local.str=3\n\n\
-             In the guest: ping 192.0.2.11 · ping fd00::11 · poweroff -f\n",
-            machine("address=192.0.2.10/24 address=fd00::10/64"),
-            machine("address=192.0.2.11/24 address=fd00::11/64"),
-            machine("address=192.0.2.12/24 address=fd00::12/64"),
-        )
+        let datagram = |number: u8| {
+            let netdev = format!(
+                "dgram,id=n,local.type=unix,local.path=/tmp/qemu{number}.sock,\
+                 remote.type=unix,remote.path=/tmp/vm{number}.sock"
+            );
+            guest(number, &netdev)
+        };
+        let stream = "stream,id=n,server=off,addr.type=unix,addr.path=/tmp/vm3.sock";
+        [
+            "A switch with three ports (with sudo, --uplink bridge:br0 joins the host's bridge):\n",
+            "  vswitch run --uplink none --port vm1=unixgram:/tmp/vm1.sock \\\n",
+            "    --port vm2=unixgram:/tmp/vm2.sock --port vm3=stream:/tmp/vm3.sock\n",
+            "\nA guest at each of them, with a shell on its terminal; two by datagrams:\n",
+            &datagram(1),
+            &datagram(2),
+            "one by a stream:\n",
+            &guest(3, stream),
+            "\nOne whose card is a descriptor that `vswitch exec` gives it:\n",
+            "  vswitch exec --uplink none -- \\\n  ",
+            &guest(4, "dgram,id=n,local.type=fd,local.str=3"),
+            "\nIn a guest: ping 192.0.2.12, ping fd00::12, poweroff -f\n",
+        ]
+        .concat()
     }
 }
 

@@ -189,8 +189,9 @@ mod tests {
 
     #[test]
     fn the_kernel_package_is_named_by_its_meta_package() {
-        let description = "Package: m\nDepends: initramfs-tools | x, linux-image-6.1.0-9-cloud-amd64 \
-                           (= 6.1.1-1)\nDescription: linux-image-none\n";
+        let description = "Package: m\n\
+                           Depends: a | b, linux-image-6.1.0-9-cloud-amd64 (= 6.1.1-1)\n\
+                           Description: linux-image-none\n";
         assert_eq!(dependency(description), Some("linux-image-6.1.0-9-cloud-amd64"));
         assert_eq!(dependency("Package: m\n"), None);
     }

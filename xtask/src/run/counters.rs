@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::failure::{Failure, Result};
 
 /// That both equations of the switch's accounting hold for every port: what came in was forwarded,
-/// flooded or dropped; what was queued was sent, given up, or is queued still. Says how much it was.
+/// flooded or dropped; what was queued was sent, given up, or is queued still. Says how much came.
 pub(super) fn accounting(stopped: &Value) -> Result<String> {
     let mut total = 0;
     for port in ports(stopped) {
