@@ -4,6 +4,7 @@
 pub(crate) mod peers;
 
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use vswitch::MacAddr;
 use vswitch::fabric::{PortPolicy, Settings};
@@ -28,6 +29,13 @@ impl Running {
         let handle = switch.handle();
         let thread = std::thread::spawn(move || switch.run().unwrap());
         Self { handle, thread: Some(thread) }
+    }
+
+    /// The processor time that the switch's thread has used.
+    pub(crate) fn busy(&self) -> Duration {
+        let read = |_: &mut Switch<Epoll>| std::fs::read_to_string("/proc/thread-self/schedstat");
+        let stat = self.handle.call(read).expect("it runs").unwrap();
+        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
     }
 
     /// The last counters, and the end.
