@@ -2,7 +2,8 @@
 //!
 //! Whatever was made is taken away when the switch ends, however it is asked to end. SIGKILL asks
 //! nothing: then the pair stays (`ip link del vsw0` takes both ends away), and so do a bridge of its
-//! own and its member. The next switch takes the next names and works beside them.
+//! own and its member. The next switch takes the next names and works beside them; it joins the bridge
+//! that is there, without `create`.
 
 use std::time::{Duration, Instant};
 
