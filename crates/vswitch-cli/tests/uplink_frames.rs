@@ -156,6 +156,11 @@ fn nobody_hears_himself() {
         let heard = cards[1].listen(QUIET).into_iter().filter(|frame| frame[6..12] == a);
         assert_eq!(heard.collect::<Vec<_>>(), frames, "each once, in order");
         assert_eq!(arrivals.from(a), 3);
+        // Nor does the switch take in what the host itself sends out by the same interface.
+        let of_host = numbered(BROADCAST, guest_mac(50), 9, 100);
+        FrameSender::open(&setting.switch.switch_end()).send(&of_host);
+        arrivals.expect_frame("the host's own", &of_host);
+        assert!(!cards[0].listen(QUIET).contains(&of_host), "the switch took it in");
         let stopped = setting.switch.stop();
         // Had they come back into the switch, it would have taken the guest for moved.
         assert_eq!(stopped.drops("uplink", "hairpin"), 0);
