@@ -119,6 +119,22 @@ impl Port {
         (buffer[..len].to_vec(), from)
     }
 
+    /// Reads frames up to a gratuitous ARP request of guest 1.
+    fn expect_announcement(&self) {
+        let is_announcement = |frame: &[u8]| {
+            let is_arp = frame.len() >= 42 && frame[12..14] == [8, 6];
+            is_arp && frame[28..32] == [192, 0, 2, 1] && frame[38..42] == [192, 0, 2, 1]
+        };
+        let mut buffer = [0; 2000];
+        for _ in 0..20 {
+            let len = self.socket.recv(&mut buffer).expect("an announcement among the frames");
+            if is_announcement(&buffer[..len]) {
+                return;
+            }
+        }
+        panic!("twenty frames and no announcement");
+    }
+
     /// Hands the port's socket to a guest: the far end of the cable.
     fn into_link(self) -> Link {
         Link::from_datagram(self.socket).expect("a link")
@@ -175,7 +191,8 @@ fn a_switch_that_restarts_finds_an_idle_guest_again() {
         let (hello, from) = port.learn();
         assert_eq!((&hello[..], &from), (&b"VFKT"[..], &own), "round {round}");
         assert!(bound.elapsed() < SECOND, "{:?} after {:?}", bound.elapsed(), killed.elapsed());
-        // It announced itself, and it answers.
+        // It announces itself, and it answers.
+        port.expect_announcement();
         let mut peer = Guest::new(config(2), port.into_link()).expect("a guest");
         let report = peer.ping(PingConfig::new(ip("192.0.2.1"))).expect("a report");
         assert!(report.is_perfect(), "round {round}: {report:?}");

@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::{Fate, Lab, Random, config, ip};
 use probe::throughput::{Amount, PORT, Way};
 use probe::{
-    ConfigError, ConnectionEnd, Direction, Event, GuestConfig, MacAddress, Ping, PingConfig,
-    Resolve, SendFlow, Step, TaskError, Transfer, TransferConfig,
+    ConfigError, ConnectionEnd, Direction, Event, GuestConfig, GuestCore, MacAddress, MemoryWire,
+    Ping, PingConfig, Progress, Resolve, SendFlow, Step, Task, TaskError, Transfer, TransferConfig,
 };
 use proptest::prelude::*;
 
@@ -193,6 +193,34 @@ fn many_transfers_in_a_row_find_a_free_server() {
     }
 }
 
+/// A cable of two frames is full most of the time: the stack waits, and loses nothing.
+#[test]
+fn a_full_cable_holds_the_stack_back() {
+    let guest = |config| GuestCore::new(config, Duration::ZERO).expect("a guest");
+    let (mut near, mut far) = (guest(config(1)), guest(config(2).serving()));
+    let (mut left, mut right) = MemoryWire::pair(2);
+    let peer = SocketAddr::new(ip("192.0.2.2"), PORT);
+    let mut now = Duration::ZERO;
+    for way in [Way::Upload, Way::Download] {
+        let config = TransferConfig::new(peer, way, Amount::Bytes(8_000_000));
+        let mut transfer = Transfer::new(config);
+        let report = loop {
+            near.poll(now, &mut left);
+            far.poll(now, &mut right);
+            match transfer.step(&mut near, now) {
+                Progress::Done(report) => break report.expect("a report"),
+                _ => now += Duration::from_micros(20),
+            }
+        };
+        transfer.stop(&mut near);
+        assert_eq!((report.bytes, report.retransmits), (8_000_000, Some(0)), "{way:?}");
+    }
+    for guest in [near, far] {
+        let counters = guest.counters();
+        assert_eq!((counters.dropped_queue_full, counters.lost_at_link), (0, 0), "{counters:?}");
+    }
+}
+
 #[test]
 fn a_transfer_survives_two_percent_loss() {
     for way in [Way::Upload, Way::Download] {
@@ -234,7 +262,6 @@ fn a_corrupted_byte_does_not_pass_for_content() {
     let config = TransferConfig::new(peer, Way::Download, Amount::Bytes(50_000));
     let mut task = Transfer::new(config);
     let mut lab_task = |lab: &mut Lab| {
-        use probe::{Progress, Task};
         for _ in 0..100_000 {
             lab.settle();
             let frame = forged.lock().expect("a store").clone();
@@ -337,7 +364,7 @@ fn a_flow_through_a_hub_is_perfect_or_told() {
 #[test]
 fn what_cannot_be_is_refused() {
     let refused = |config: GuestConfig| {
-        probe::GuestCore::new(config, Duration::ZERO).map(|_| ()).expect_err("no guest")
+        GuestCore::new(config, Duration::ZERO).map(|_| ()).expect_err("no guest")
     };
     let unicast = MacAddress::local(1);
     assert_eq!(
