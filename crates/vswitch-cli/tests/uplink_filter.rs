@@ -23,7 +23,7 @@ fn declared(name: &str, mac: Mac) -> String {
     format!("{name},mac={}", text(mac))
 }
 
-/// How many instructions of a filter the kernel holds for the packet socket of `interface`, by ss(8).
+/// How many instructions the filter of the packet socket on `interface` has, by ss(8).
 fn filter_len(interface: &str) -> Option<usize> {
     let said = output("ss", "-0 -b -n -H");
     let mut lines = said.lines().skip_while(|line| !line.contains(&format!("*:{interface} ")));

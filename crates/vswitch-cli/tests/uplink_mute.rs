@@ -14,7 +14,7 @@ use support::switch::Switch;
 
 const BRIDGE_IP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
-/// Long enough for router solicitations (after 1 s at most), for duplicate address detection and for
+/// Long enough for router solicitations (after 1 s at most), duplicate address detection and
 /// multicast reports (after up to 1 s, twice).
 const LONG_ENOUGH: Duration = Duration::from_millis(3500);
 

@@ -1,5 +1,5 @@
-//! The host port on a real interface whose offloads are on: frames that a stack left unfinished, with
-//! tags and without, come to a guest as the kernel itself would have finished them
+//! The host port on a real interface whose offloads are on: frames that a stack left unfinished,
+//! with tags and without, come to a guest as the kernel itself would have finished them
 //! (`offload_kernel.rs` shows that these bytes are the kernel's).
 #![cfg(target_os = "linux")]
 

@@ -18,7 +18,7 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Captures the frames on `interface` that `filter` (tcpdump's words) holds for; both directions.
+    /// Captures what passes `interface` either way and `filter` (tcpdump's words) holds for.
     pub(crate) fn start(interface: &str, filter: &str) -> Self {
         Self::with(&["-i", interface, filter])
     }
@@ -82,8 +82,8 @@ impl Drop for Capture {
     }
 }
 
-/// How much of each frame is kept, and in how much memory: the kernel gives each frame a place for the
-/// longest, so that longer ones would mean fewer.
+/// How much of each frame is kept, and in how much memory: the kernel gives each frame a place
+/// for the longest, so that longer ones would mean fewer.
 const BYTES_MAX: &str = "10240";
 const BUFFER_KIB: &str = "65536";
 

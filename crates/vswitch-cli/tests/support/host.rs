@@ -50,8 +50,8 @@ impl Host {
         host
     }
 
-    /// A host at the other end of the cable of `card`, a veth end whose offloads are as the kernel makes
-    /// them; its own end `far` has `address`.
+    /// A host at the other end of the cable of `card`, a veth end whose offloads are as the kernel
+    /// makes them; its own end `far` has `address`.
     pub(crate) fn on_cable(card: &str, far: &str, address: &str, mtu: u32) -> Self {
         ip(&format!("link add {card} mtu {mtu} type veth peer name {far} mtu {mtu}"));
         let host = Self::new();

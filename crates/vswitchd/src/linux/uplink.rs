@@ -1,9 +1,9 @@
 //! How a network reaches the host's: a pair into a bridge, or an interface as it is.
 //!
 //! Whatever was made is taken away when the switch ends, however it is asked to end. SIGKILL asks
-//! nothing: then the pair stays (`ip link del vsw0` takes both ends away), and so do a bridge of its
-//! own and its member. The next switch takes the next names and works beside them; it joins the bridge
-//! that is there, without `create`.
+//! nothing: then the pair stays (`ip link del vsw0` takes both ends away), and so do a bridge of
+//! its own and its member. The next switch takes the next names and works beside them; it joins
+//! the bridge that is there, without `create`.
 
 use std::time::{Duration, Instant};
 
