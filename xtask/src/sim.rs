@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 #[command(after_help = "Example: cargo xtask sim --seeds 100000")]
 pub(crate) struct Arguments {
     /// How many seeds to try
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 2000)]
     seeds: u64,
     /// Replay this one seed, and say every step
     #[arg(long, conflicts_with = "seeds")]
