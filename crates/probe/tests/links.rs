@@ -99,7 +99,6 @@ fn a_handle_does_several_things_at_once() {
 /// One port of a switch, as the issue has it: bound, connected back to whoever comes first.
 struct Port {
     socket: UnixDatagram,
-    path: PathBuf,
 }
 
 impl Port {
@@ -107,7 +106,7 @@ impl Port {
         let _ = std::fs::remove_file(path);
         let socket = UnixDatagram::bind(path).expect("bind a port");
         socket.set_read_timeout(Some(5 * SECOND)).expect("a timeout");
-        Self { socket, path: path.to_owned() }
+        Self { socket }
     }
 
     /// Learns the guest from its first datagram, which it answers.
@@ -235,7 +234,7 @@ fn a_port_that_has_its_guest_refuses_a_second() {
     let port = Port::bind(&path);
     let _first = Link::unixgram(&path, true).expect("a link");
     port.learn();
-    let refused = Link::unixgram(&port.path, true).expect_err("a taken port");
+    let refused = Link::unixgram(&path, true).expect_err("a taken port");
     assert!(refused.to_string().contains("not permitted"), "{refused}");
 }
 
