@@ -122,8 +122,8 @@ impl World {
         let before = self.received();
         let done = AtomicBool::new(false);
         let took = std::thread::scope(|scope| {
-            scope.spawn(|| self.read(&done));
-            let _finish = Finish(&done);
+            let reader = scope.spawn(|| self.read(&done));
+            let finish = Finish(&done);
             let start = Instant::now();
             while start.elapsed() < MEASURE_FOR {
                 let mut refused = 0;
@@ -135,6 +135,9 @@ impl World {
                 }
             }
             self.settle();
+            drop(finish);
+            let (_lost, reordered) = reader.join().unwrap();
+            assert_eq!(reordered, 0, "at the maximum senders wait, and stay in order");
             start.elapsed()
         });
         let received = self.received() - before;
@@ -156,6 +159,12 @@ impl World {
             let mate = &self.vms[n ^ 1];
             vm.next_in.store(mate.next_out.load(Ordering::Relaxed), Ordering::Relaxed);
         }
+        // The silent one's queue is full from the start, on a slow machine too.
+        let mut filled = 0;
+        let _ = testkit::wait_until(Duration::from_secs(1), || {
+            filled += (0..1100).filter(|_| self.send_to(0, mac(SILENT))).count();
+            filled > 1100
+        });
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| self.read(&done));
             scope.spawn(|| die_every_second(dir, &done));
