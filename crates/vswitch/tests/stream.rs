@@ -105,7 +105,8 @@ fn a_slow_reader_gets_whole_frames_in_order() {
     let (mut a, mut b) = (client(dir.path(), 1), client(dir.path(), 2));
     settle(&running, 2);
     let sent = |n: u64| {
-        let size = if n.is_multiple_of(3) { 65_550 } else { 1000 + 13 * n as usize };
+        let size =
+            if n.is_multiple_of(3) { 65_550 } else { 1000 + 13 * usize::try_from(n).unwrap() };
         frame(station(2), station(1), size.min(65_550), n)
     };
     let done = AtomicBool::new(false);
@@ -428,7 +429,8 @@ fn no_frame_is_split_or_sent_twice_across_a_reconnection() {
     let a = vfkit(dir.path(), "a.vm", "a");
     let listener = UnixListener::bind(dir.path().join("q")).unwrap();
     let done = AtomicBool::new(false);
-    let sent = |n: u64| frame(station(2), station(1), 20_000 + (n as usize % 7) * 6000, n);
+    let sent =
+        |n: u64| frame(station(2), station(1), 20_000 + usize::try_from(n % 7).unwrap() * 6000, n);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for n in 1.. {

@@ -151,7 +151,10 @@ fn ping(size: usize, number: u16) -> Option<Duration> {
 /// RFC 1071.
 fn internet_checksum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|c| u32::from(c[0]) << 8 | u32::from(*c.get(1).unwrap_or(&0)));
-    let sum = words.fold(0, |sum: u32, word| (sum + word & 0xffff) + (sum + word >> 16));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
     !u16::try_from(sum).unwrap()
 }
 
