@@ -145,12 +145,16 @@ fn what_is_no_bridge_or_cannot_join_is_said_so() {
 #[test]
 fn a_pair_with_the_bridges_mtu_leaves_it_as_it_is() {
     let Some(mut interfaces) = interfaces_in_own_namespace() else { return };
-    interfaces.create_pair("card", "lan", PairOptions { mtu: Some(9000) }).unwrap();
+    interfaces
+        .create_pair("card", "lan", PairOptions { mtu: Some(9000), ..PairOptions::default() })
+        .unwrap();
     interfaces.create_bridge("br0").unwrap();
     interfaces.add_member("br0", "card").unwrap();
     let mtu = interfaces.find("br0").unwrap().mtu;
     assert_eq!(mtu, 9000, "it follows its smallest member");
-    interfaces.create_pair("v0", "v1", PairOptions { mtu: Some(mtu) }).unwrap();
+    interfaces
+        .create_pair("v0", "v1", PairOptions { mtu: Some(mtu), ..PairOptions::default() })
+        .unwrap();
     interfaces.add_member("br0", "v0").unwrap();
     assert_eq!(interfaces.find("br0").unwrap().mtu, 9000);
 }

@@ -12,7 +12,9 @@ use ifctl::{Error, Flags, Interfaces, Kind, NameFault, OperState, OwnedInterface
 fn a_pair_has_its_mtu_on_both_ends_from_the_start() {
     let Some(mut interfaces) = interfaces_in_own_namespace() else { return };
     let mut monitor = Monitor::start();
-    interfaces.create_pair("v0", "v1", PairOptions { mtu: Some(9000) }).unwrap();
+    interfaces
+        .create_pair("v0", "v1", PairOptions { mtu: Some(9000), ..PairOptions::default() })
+        .unwrap();
     for name in ["v0", "v1"] {
         let found = interfaces.find(name).unwrap();
         assert_eq!((found.mtu, &found.kind), (9000, &Kind::Veth));
@@ -64,7 +66,9 @@ fn up_and_down_and_mtu() {
 fn an_mtu_out_of_range_names_the_range() {
     let Some(mut interfaces) = interfaces_in_own_namespace() else { return };
     for mtu in [0, 67, 65536, u32::MAX] {
-        let error = interfaces.create_pair("v0", "v1", PairOptions { mtu: Some(mtu) }).unwrap_err();
+        let error = interfaces
+            .create_pair("v0", "v1", PairOptions { mtu: Some(mtu), ..PairOptions::default() })
+            .unwrap_err();
         assert!(matches!(error, Error::MtuRejected { min: 68, max: 65535, .. }), "{error:?}");
         assert_eq!(ip("link").len(), 1, "nothing was made");
     }
@@ -215,7 +219,13 @@ fn two_threads_with_a_handle_each_do_not_meet() {
                 let mut interfaces = Interfaces::open().unwrap();
                 for n in 0..60 {
                     let (a, b) = (format!("{side}a{n}"), format!("{side}b{n}"));
-                    interfaces.create_pair(&a, &b, PairOptions { mtu: Some(1400) }).unwrap();
+                    interfaces
+                        .create_pair(
+                            &a,
+                            &b,
+                            PairOptions { mtu: Some(1400), ..PairOptions::default() },
+                        )
+                        .unwrap();
                     // Dumps, while the other thread changes what is dumped.
                     let all = interfaces.list().unwrap();
                     let own = all.iter().filter(|found| found.name.starts_with(side));

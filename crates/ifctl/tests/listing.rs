@@ -16,7 +16,9 @@ use serde_json::Value;
 fn it_agrees_with_iproute2_on_every_interface() {
     let Some(mut interfaces) = interfaces_in_own_namespace() else { return };
     interfaces.create_bridge("br0").unwrap();
-    interfaces.create_pair("v0", "v1", PairOptions { mtu: Some(9000) }).unwrap();
+    interfaces
+        .create_pair("v0", "v1", PairOptions { mtu: Some(9000), ..PairOptions::default() })
+        .unwrap();
     interfaces.add_member("br0", "v0").unwrap();
     interfaces.set_up("v0", true).unwrap();
     interfaces.set_up("v1", true).unwrap();

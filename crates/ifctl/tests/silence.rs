@@ -86,7 +86,9 @@ fn where_ipv6_is_off_already_there_is_nothing_to_write() {
     interfaces.create_pair("v0", "v1", PairOptions::default()).unwrap();
     interfaces.mute("v0").unwrap();
     // Too small for IPv6: the kernel has none on it.
-    interfaces.create_pair("s0", "s1", PairOptions { mtu: Some(1000) }).unwrap();
+    interfaces
+        .create_pair("s0", "s1", PairOptions { mtu: Some(1000), ..PairOptions::default() })
+        .unwrap();
     interfaces.mute("s0").unwrap();
     assert!(interfaces.find("s0").unwrap().flags.contains(Flags::NOARP));
 }

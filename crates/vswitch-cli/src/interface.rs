@@ -86,7 +86,7 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     let (value, text) = match arguments.command {
         Command::List { names } => list(interfaces, &names)?,
         Command::Pair(Pair::Create { a, b, mtu }) => {
-            create_pair(interfaces, &a, &b, PairOptions { mtu })?
+            create_pair(interfaces, &a, &b, PairOptions { mtu, ..PairOptions::default() })?
         }
         Command::Pair(Pair::Destroy { name }) => destroy_pair(interfaces, &name)?,
         Command::Destroy { name } => {

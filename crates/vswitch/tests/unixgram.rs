@@ -117,6 +117,30 @@ fn a_new_switch_is_found_by_a_peer_that_kept_running() {
     common::assert_balanced(&running.stop());
 }
 
+/// A killed switch leaves a record of its peer; here it is put back after a clean end, which removes it.
+#[test]
+fn a_silent_peer_is_found_again_after_the_switch_was_killed() {
+    let dir = testkit::scratch_dir();
+    let record = dir.path().join("b.peer");
+    let running = start(dir.path());
+    let (a, b) = (qemu(dir.path(), "a.vm"), qemu(dir.path(), "b.vm"));
+    let hello = frame(station(1), station(2), 60, 0);
+    b.send_to(&hello, dir.path().join("b")).unwrap();
+    let learnt = testkit::wait_until(Duration::from_secs(2), || record.is_symlink());
+    assert!(learnt, "the peer is recorded");
+    assert_eq!(std::fs::read_link(&record).unwrap(), dir.path().join("b.vm"));
+    drop(running);
+    assert!(!record.is_symlink(), "nothing is left after a clean end");
+    std::os::unix::fs::symlink(dir.path().join("b.vm"), &record).unwrap();
+    let running = start(dir.path());
+    // B says nothing, and is reached by A's very first frame.
+    std::thread::sleep(Duration::from_millis(50));
+    let first = frame(station(2), station(1), 60, 1);
+    a.send_to(&first, dir.path().join("a")).unwrap();
+    assert_eq!(receive(&b), first);
+    common::assert_balanced(&running.stop());
+}
+
 #[test]
 fn a_sender_without_an_address_is_counted_and_harms_nobody() {
     let dir = testkit::scratch_dir();

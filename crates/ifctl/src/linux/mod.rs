@@ -67,8 +67,9 @@ impl Handle {
         if a == b {
             return Err(Error::SameName { call: call.clone(), name: a.to_owned() });
         }
-        let end = |name| End { name, mac: mac::random_high(), mtu: options.mtu };
-        let request = link::create_pair(end(a), end(b));
+        let [mac_a, mac_b] = options.macs.unwrap_or_else(|| [(); 2].map(|()| mac::random_high()));
+        let end = |name, mac| End { name, mac, mtu: options.mtu };
+        let request = link::create_pair(end(a, mac_a), end(b, mac_b));
         let Err(failure) = self.socket.change(request, NLM_F_CREATE | NLM_F_EXCL) else {
             return Ok(());
         };

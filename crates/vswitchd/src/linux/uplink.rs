@@ -5,6 +5,7 @@
 //! its own and its member. The next switch takes the next names and works beside them; it joins
 //! the bridge that is there, without `create`.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use ifctl::{Interfaces, Kind, OwnedInterface, PairOptions};
@@ -94,7 +95,7 @@ pub(super) fn on_bridge(
     }
     // After its members: a bridge takes the smallest MTU among them.
     let mtu = bridge_mtu(&mut interfaces, bridge)?;
-    let (pair, ours, theirs) = make_pair(mtu)?;
+    let (pair, ours, theirs) = make_pair(bridge, mtu)?;
     made._pair = Some(pair);
     prepare(&mut interfaces, bridge, &ours, &theirs)?;
     let port = PacketPort::open(&ours, addresses, true)?;
@@ -159,10 +160,10 @@ fn bridge_mtu(interfaces: &mut Interfaces, bridge: &str) -> Result<u32, LinuxErr
 }
 
 /// Makes a pair of the first free names: `vsw0` is the switch's end, `vsw0m` the bridge's member.
-fn make_pair(mtu: u32) -> Result<(OwnedInterface, String, String), LinuxError> {
+fn make_pair(bridge: &str, mtu: u32) -> Result<(OwnedInterface, String, String), LinuxError> {
     for number in 0..NAMES_TRIED {
         let (ours, theirs) = (format!("vsw{number}"), format!("vsw{number}m"));
-        let options = PairOptions { mtu: Some(mtu) };
+        let options = PairOptions { mtu: Some(mtu), macs: Some(pair_macs(bridge)) };
         match OwnedInterface::pair(&ours, &theirs, options) {
             Ok(pair) => return Ok((pair, ours, theirs)),
             Err(ifctl::Error::Exists { .. }) => {}
@@ -170,6 +171,22 @@ fn make_pair(mtu: u32) -> Result<(OwnedInterface, String, String), LinuxError> {
         }
     }
     Err(LinuxError::NoName { tried: NAMES_TRIED })
+}
+
+/// The addresses of a pair into `bridge`: the same at each start on this machine.
+///
+/// A bridge without a card takes its member's address for its own, and guests remember it: with
+/// another one after a restart they would speak to nobody for a while. It begins with `fe`, higher
+/// than a card's, so that a bridge that has a card keeps that one's.
+fn pair_macs(bridge: &str) -> [[u8; 6]; 2] {
+    // Without an identity the name alone has to do.
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    ["switch end", "member"].map(|end| {
+        let mut hasher = DefaultHasher::new();
+        (&machine, bridge, end).hash(&mut hasher);
+        let [a, b, c, d, e, ..] = hasher.finish().to_be_bytes();
+        [0xfe, a, b, c, d, e]
+    })
 }
 
 /// Both ends carry frames for others and have none of their own: no ARP, no IPv6, and no work left
@@ -219,5 +236,19 @@ impl Drop for LentMember {
         {
             tracing::debug!(member = self.member, %error, "not set down again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pairs_addresses_stay_and_belong_to_no_card() {
+        let macs = pair_macs("br0");
+        assert_eq!(macs, pair_macs("br0"));
+        assert_ne!(macs[0], macs[1]);
+        assert_ne!(macs, pair_macs("br1"));
+        assert!(macs.iter().all(|mac| mac[0] == 0xfe));
     }
 }

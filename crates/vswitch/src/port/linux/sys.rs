@@ -1,8 +1,11 @@
 //! The few calls that no library gives safely.
 #![allow(unsafe_code, reason = "peers' addresses, TUNSETIFF, taking over a descriptor")]
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The address of a unix socket's peer, as the kernel gave it.
 #[derive(Clone, Copy)]
@@ -12,6 +15,29 @@ pub(super) struct PeerAddress {
 }
 
 impl PeerAddress {
+    /// The address of a socket bound at `path`; `None` when no socket can be.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        // SAFETY: a sockaddr_un is plain data, for which zeros are a value.
+        let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+        address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).ok()?;
+        let bytes = path.as_os_str().as_bytes();
+        if bytes.is_empty() || bytes.contains(&0) || bytes.len() >= address.sun_path.len() {
+            return None;
+        }
+        for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+            *to = from.cast_signed();
+        }
+        let len = std::mem::offset_of!(libc::sockaddr_un, sun_path) + bytes.len() + 1;
+        Some(Self { address, len: libc::socklen_t::try_from(len).ok()? })
+    }
+
+    /// Where in the file system the peer is; `None` for an abstract address.
+    pub(super) fn file(&self) -> Option<&Path> {
+        let bytes = self.path();
+        let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+        (bytes.first() == Some(&b'/')).then(|| Path::new(OsStr::from_bytes(bytes)))
+    }
+
     /// The path's bytes; empty for a socket that was never bound.
     fn path(&self) -> &[u8] {
         let at = std::mem::offset_of!(libc::sockaddr_un, sun_path);

@@ -20,6 +20,7 @@ use nix::sys::socket::{MsgFlags, SockType, recv};
 use super::datagram::{fault, received};
 use super::mmsg::Mmsg;
 use super::next_look;
+use super::peer_record::PeerRecord;
 use super::socket_buffers::{self, Granted};
 use super::socket_path::{Access, PathError, SocketPath};
 use super::sys::{self, PeerAddress};
@@ -35,6 +36,7 @@ pub struct UnixgramPort {
     socket: OwnedFd,
     mmsg: Mmsg,
     peer: Peer,
+    record: PeerRecord,
     granted: Granted,
     /// A peer to which the switch could not connect was told of already.
     warned: bool,
@@ -61,8 +63,10 @@ impl UnixgramPort {
     pub fn bind(path: &Path, access: Access) -> Result<Self, PathError> {
         let (socket, path) = SocketPath::bind(path, SockType::Datagram, access)?;
         let granted = socket_buffers::enlarge(&socket);
-        let peer = Peer::Unknown;
-        Ok(Self { path, socket, mmsg: Mmsg::default(), peer, granted, warned: false })
+        let record = PeerRecord::beside(path.as_path());
+        let left = record.peer().and_then(PeerAddress::at);
+        let peer = left.map_or(Peer::Unknown, Peer::Lost);
+        Ok(Self { path, socket, mmsg: Mmsg::default(), peer, record, granted, warned: false })
     }
 
     /// The socket's buffers.
@@ -90,6 +94,7 @@ impl UnixgramPort {
             match sys::connect(self.socket.as_fd(), &address) {
                 Ok(()) => {
                     tracing::debug!(path = %self.path_text(), peer = %address, "peer learnt");
+                    self.record.remember(address.file());
                     self.peer = Peer::Connected(address);
                     self.warned = false;
                     return None;
