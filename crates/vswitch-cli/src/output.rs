@@ -6,8 +6,8 @@ use crate::failure::Failure;
 
 /// Prints one JSON value, indented, and a newline on stdout.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Failure::new("write JSON", error))?;
+    let text =
+        serde_json::to_string_pretty(value).map_err(|error| Failure::new("write JSON", error))?;
     print_text(&format!("{text}\n"))
 }
 
