@@ -16,7 +16,8 @@
 //! let mut interfaces = Interfaces::open()?;
 //! let mtu = interfaces.find("br0")?.mtu;
 //! // Made with the bridge's MTU: a bridge's own MTU follows its smallest member.
-//! let pair = OwnedInterface::pair("vsw0", "vsw0p", PairOptions { mtu: Some(mtu), ..PairOptions::default() })?;
+//! let options = PairOptions { mtu: Some(mtu), ..PairOptions::default() };
+//! let pair = OwnedInterface::pair("vsw0", "vsw0p", options)?;
 //! interfaces.mute("vsw0p")?;
 //! interfaces.disable_offloads("vsw0")?;
 //! interfaces.add_member("br0", "vsw0")?;
@@ -60,8 +61,8 @@ pub struct PairOptions {
     /// Largest packet in bytes, without the Ethernet header, of both ends; `None` leaves the
     /// kernel's default of 1500. It holds from the moment the pair exists.
     pub mtu: Option<u32>,
-    /// The link-layer addresses of the two ends; `None` chooses random ones that no bridge takes for
-    /// its own while it has a card's to take.
+    /// The link-layer addresses of the two ends; `None` chooses random ones that no bridge takes
+    /// for its own while it has a card's to take.
     pub macs: Option<[[u8; 6]; 2]>,
 }
 

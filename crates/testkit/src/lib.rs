@@ -42,7 +42,8 @@ pub fn tool_or_skip(name: &str, package: &str) -> bool {
     found
 }
 
-/// A scratch directory with a short path (a unix socket's path holds 107 bytes), removed at the end.
+/// A scratch directory with a short path (a unix socket's path holds 107 bytes), removed at the
+/// end.
 ///
 /// # Panics
 /// When the directory for temporary files cannot be written.

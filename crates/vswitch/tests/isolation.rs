@@ -323,7 +323,8 @@ fn hello(n: usize) -> Vec<u8> {
     frame(mac(n), mac(n), 60, 0)
 }
 
-/// A VM that comes, reads a little, stops and dies; again and again, on the same path and on new ones.
+/// A VM that comes, reads a little, stops and dies; again and again, on the same path and on new
+/// ones.
 fn die_every_second(dir: &Path, done: &AtomicBool) {
     let port = dir.join(DYING.to_string());
     for life in 0_u32.. {

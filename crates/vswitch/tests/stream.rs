@@ -148,8 +148,8 @@ fn a_slow_reader_gets_whole_frames_in_order() {
     assert!(got > 0);
 }
 
-/// A reader that is slower than the sender, but reads: the sender is slowed and nothing is lost. On a
-/// busy machine the reader may lack a processor for longer than the 2 ms after which it counts as
+/// A reader that is slower than the sender, but reads: the sender is slowed and nothing is lost. On
+/// a busy machine the reader may lack a processor for longer than the 2 ms after which it counts as
 /// stalled, so not each attempt has to do.
 #[test]
 fn a_fast_sender_is_slowed_by_a_slower_client_and_loses_nothing() {
@@ -419,8 +419,8 @@ fn a_vm_that_listens_is_connected_to_whenever_it_comes() {
     common::assert_balanced(&report);
 }
 
-/// The VM goes in the midst of a stream of frames, of which the kernel had taken the beginning of one,
-/// and comes back: the new stream begins with a whole frame, and no frame comes twice.
+/// The VM goes in the midst of a stream of frames, of which the kernel had taken the beginning of
+/// one, and comes back: the new stream begins with a whole frame, and no frame comes twice.
 #[test]
 fn no_frame_is_split_or_sent_twice_across_a_reconnection() {
     let _beside = ALONE.read().unwrap_or_else(PoisonError::into_inner);

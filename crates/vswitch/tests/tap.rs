@@ -115,8 +115,8 @@ fn answer(frame: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// The kernel's answer time for an echo request of so many bytes, by a raw socket; `None` without an
-/// answer within a second.
+/// The kernel's answer time for an echo request of so many bytes, by a raw socket; `None` without
+/// an answer within a second.
 fn ping(size: usize, number: u16) -> Option<Duration> {
     use nix::sys::socket::{
         AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recvmsg, sendmsg,
@@ -183,8 +183,8 @@ fn the_kernels_stack_reaches_a_guest_through_the_tap() {
     with_guest(dir.path(), || {
         assert!(testkit::wait_until(Duration::from_secs(3), || ping(64, 0).is_some()), "ARP, echo");
         for number in 1..=200 {
-            // Up to 20 bytes of IPv4 header less than the MTU; beyond that the kernel fragments, which
-            // this guest does not put together again.
+            // Up to 20 bytes of IPv4 header less than the MTU; beyond that the kernel fragments,
+            // which this guest does not put together again.
             let size = 8 + usize::from(number) * 7;
             assert!(ping(size.min(1480), number).is_some(), "echo {number}");
         }

@@ -117,7 +117,8 @@ fn a_new_switch_is_found_by_a_peer_that_kept_running() {
     common::assert_balanced(&running.stop());
 }
 
-/// A killed switch leaves a record of its peer; here it is put back after a clean end, which removes it.
+/// A killed switch leaves a record of its peer; here it is put back after a clean end, which
+/// removes it.
 #[test]
 fn a_silent_peer_is_found_again_after_the_switch_was_killed() {
     let dir = testkit::scratch_dir();

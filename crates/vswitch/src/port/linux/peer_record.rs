@@ -21,8 +21,8 @@ pub(super) struct PeerRecord {
 impl PeerRecord {
     /// The record beside the socket at `path`, with what a killed switch left in it.
     ///
-    /// Only a record of this very user counts: in a directory that others may write to, anybody could
-    /// else have the switch send frames to any socket.
+    /// Only a record of this very user counts: in a directory that others may write to, anybody
+    /// could else have the switch send frames to any socket.
     pub(super) fn beside(path: &Path) -> Self {
         let mut link = path.as_os_str().to_owned();
         link.push(".peer");

@@ -10,10 +10,13 @@ use super::socket_buffers::{self, Granted};
 use crate::counters::DropReason;
 use crate::framing::{Deframer, PREFIX_BYTES, prefix};
 use crate::poller::Source;
+use crate::pool::SizeClass;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 
-/// How many frames one call takes out of what was read.
+/// How many frames one call takes out of what was read, and how many bytes of the pool they may
+/// keep: what one port holds is to be a small part of it.
 const RECEIVE_FRAMES_MAX: usize = 64;
+const RECEIVE_BYTES_MAX: usize = 256 << 10;
 
 /// How many frames, and how many bytes, one call writes at most.
 const SEND_FRAMES_MAX: usize = 256;
@@ -173,10 +176,13 @@ impl StreamPort {
 
     /// Puts whole frames into the inbox; `None` when there are no more.
     fn deframe(&mut self, inbox: &mut Inbox<'_>) -> Option<Received> {
+        let mut kept_bytes = 0;
         for _ in 0..RECEIVE_FRAMES_MAX {
             match self.deframer.peek_frame() {
                 Ok(None) => return None,
+                Ok(Some(_)) if kept_bytes >= RECEIVE_BYTES_MAX => return Some(Received::More),
                 Ok(Some(frame)) => {
+                    kept_bytes += SizeClass::fitting(frame.len()).bytes();
                     if !inbox.copy(frame) {
                         return Some(Received::NoBuffers);
                     }
