@@ -36,9 +36,7 @@ impl<P: Poller> Switch<P> {
                 return;
             }
             let received = port.port.receive(&mut Inbox::new(&mut self.inbox, &mut self.pool));
-            if port.source_changed() {
-                self.touch(index);
-            }
+            self.note_source(index);
             self.now = self.poller.now();
             self.count_rejected(index);
             self.dispatch(index);
@@ -123,14 +121,17 @@ impl<P: Poller> Switch<P> {
     /// Queues a frame for every port of the network but the one it came from. Floods wait for
     /// nobody: where a queue is full, the frame is dropped for that port alone.
     fn flood(&mut self, from: PortIndex, network: usize, frame: Frame) {
-        for place in 0..self.networks[network].fabric.ports().len() {
-            let target = self.networks[network].fabric.ports()[place];
-            if target == from {
-                continue;
+        let mut place = 0;
+        while let Some(&target) = self.networks[network].fabric.ports().get(place) {
+            if target != from {
+                let copy = self.pool.share(&frame);
+                let admission = self.admit_flooded(target, &copy);
+                self.enqueue(target, copy, admission);
             }
-            let copy = self.pool.share(&frame);
-            let admission = self.admit_flooded(target, &copy);
-            self.enqueue(target, copy, admission);
+            // A target that turned out to be gone may have been removed, and the next stand there.
+            if self.networks[network].fabric.ports().get(place) == Some(&target) {
+                place += 1;
+            }
         }
         self.pool.release(frame);
     }
@@ -246,9 +247,7 @@ impl<P: Poller> Switch<P> {
             if sent.taken_frames > 0 {
                 port.progress_at = self.now;
             }
-            if port.source_changed() {
-                self.touch(index);
-            }
+            self.note_source(index);
             match sent.then {
                 None if sent.taken_frames > 0 || rest => {}
                 // A port that neither sends nor says why: leave the frames to the next attempt.

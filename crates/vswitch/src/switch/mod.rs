@@ -301,7 +301,7 @@ impl<P: Poller> Switch<P> {
     }
 
     /// Removes a port or a listener (with its clients). What it had queued is dropped and counted;
-    /// the last counters of a port come back.
+    /// the last counters come back, a listener's being the sums of all its clients.
     pub fn remove(&mut self, index: PortIndex) -> Option<PortCounters> {
         let place = self.members.get_mut(usize::from(index.0))?;
         match std::mem::take(&mut place.member) {
@@ -310,11 +310,13 @@ impl<P: Poller> Switch<P> {
                 place.generation += 1;
                 Some(self.end_port(index, *state))
             }
-            Member::Listener(state) => {
+            Member::Listener(mut state) => {
                 place.generation += 1;
                 self.poller.remove(state.listener.source());
                 for client in self.clients_of(index) {
-                    self.remove(client);
+                    if let Some(ended) = self.remove(client) {
+                        state.ended.add(&ended);
+                    }
                 }
                 Some(state.ended)
             }
@@ -445,7 +447,6 @@ impl<P: Poller> Switch<P> {
             return;
         }
         state.accepted += 1;
-        state.clients += 1;
         let settings = PortSettings {
             name: format!("{}.{}", state.settings.name, state.accepted),
             network: state.settings.network,
@@ -458,10 +459,11 @@ impl<P: Poller> Switch<P> {
             Ok(_) => {}
             Err(error) => {
                 if let Some(state) = self.listener_mut(index) {
-                    state.clients -= 1;
                     state.turned_away += 1;
                 }
-                tracing::warn!(port = name, %error, "client turned away");
+                if self.throttle.allows(self.now) {
+                    tracing::warn!(port = name, %error, "client turned away");
+                }
             }
         }
     }
@@ -480,6 +482,10 @@ impl<P: Poller> Switch<P> {
             .map_err(|source| AddError::Address { name: name.clone(), source })?;
         let state = PortState::new(settings, port, listener, self.now);
         self.place_mut(index).member = Member::Port(Box::new(state));
+        // From here on, `end_port` takes back whatever is counted.
+        if let Some(listener) = listener.and_then(|index| self.listener_mut(index)) {
+            listener.clients += 1;
+        }
         self.fit_pool();
         if let Err(source) = self.sync_watch(index) {
             self.remove(index);
@@ -495,13 +501,14 @@ impl<P: Poller> Switch<P> {
 
     /// A port's other end is gone for good.
     fn port_gone(&mut self, index: PortIndex, why: &Gone) {
-        let allowed = self.throttle.allows(self.now);
-        let Some(port) = self.port_mut(index) else { return };
+        let Some(port) = port_of(&mut self.members, index) else { return };
         if port.gone {
             return;
         }
         port.gone = true;
         port.blocked = false;
+        // Clients come and go as they like: what they do must not hide the end of any other port.
+        let allowed = port.listener.is_none() || self.throttle.allows(self.now);
         let (name, when_gone) = (port.settings.name.clone(), port.settings.when_gone);
         if allowed {
             tracing::info!(port = name, %why, "port ended");

@@ -78,10 +78,8 @@ impl<P: Poller> Switch<P> {
                     return;
                 }
             }
-            let (changed, blocked) = (port.source_changed(), port.blocked);
-            if changed {
-                self.touch(index);
-            }
+            let blocked = port.blocked;
+            self.note_source(index);
             if blocked {
                 // There may be another peer now: what the old one was full of says nothing of it.
                 self.flush(index);

@@ -19,6 +19,19 @@ impl<P: Poller> Switch<P> {
         }
     }
 
+    /// After a call to a port: when it has another descriptor than the one watched, that one is closed,
+    /// and its number may be the next descriptor's. It is forgotten before anybody else can have it.
+    pub(super) fn note_source(&mut self, index: PortIndex) {
+        let Some(port) = self.port_mut(index) else { return };
+        if port.source_changed() {
+            let closed = port.watched.take();
+            if let Some((closed, _)) = closed {
+                self.poller.remove(closed);
+            }
+            self.touch(index);
+        }
+    }
+
     pub(super) fn sync_watches(&mut self) {
         while let Some(index) = self.touched.pop() {
             if let Some(port) = self.port_mut(index) {
@@ -66,7 +79,7 @@ impl PortState {
     }
 
     /// Whether the port's descriptor is another than the one watched.
-    pub(super) fn source_changed(&self) -> bool {
+    fn source_changed(&self) -> bool {
         self.watched.map(|(source, _)| source) != self.port.source()
     }
 }

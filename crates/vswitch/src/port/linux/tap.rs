@@ -85,16 +85,16 @@ impl Port for TapPort {
             received = match readv(&self.device, &mut parts) {
                 Ok(len) => {
                     lens.push(len);
-                    Received::More
+                    received = Received::More;
+                    continue;
                 }
                 Err(nix::Error::EAGAIN) => Received::Drained,
                 Err(nix::Error::EINTR) => Received::More,
                 // The interface is gone, with all that was behind it.
                 Err(errno) => Received::Gone(Gone::Os(errno.into())),
             };
-            if !matches!(received, Received::More) {
-                break;
-            }
+            // The frames stand in the first slots, one in each: after a slot without, no other.
+            break;
         }
         // Nothing is cut here: head and spill hold more than a TAP gives (65,535 and a header).
         self.class.saw_batch(lens.iter().copied().max().unwrap_or(0));

@@ -1,0 +1,385 @@
+//! Moments that went wrong once: ports that end, descriptors that are used again, and watches that fail in
+//! the midst of something else. A poller moved by hand stands behind the loop, and ports that do as told.
+#![cfg(target_os = "linux")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use vswitch::fabric::{PortPolicy, Settings};
+use vswitch::framing::prefix;
+use vswitch::poller::{Epoll, Event, Interest, Poller, Source, Token, Wake};
+use vswitch::port::linux::StreamPort;
+use vswitch::port::{Gone, Inbox, Listener, Outbox, Port, Received, SendFault, Sent};
+use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, Switch, WhenGone};
+use vswitch::{MacAddr, Nanos};
+
+/// A flooded frame may find out that one of its targets has ended.
+#[test]
+fn a_target_that_ends_while_a_frame_is_flooded_costs_nobody_else_theirs() {
+    let (mut switch, network, hand) = by_hand();
+    let (source, dying, others) = (Far::new(1), Far::new(2), [Far::new(3), Far::new(4)]);
+    source.add(&mut switch, network, WhenGone::Keep);
+    dying.add(&mut switch, network, WhenGone::Remove);
+    others.iter().for_each(|other| other.add(&mut switch, network, WhenGone::Keep));
+    dying.set(Answer::Full);
+    let queue_of_dying = 1100;
+    for _ in 0..queue_of_dying {
+        source.give(broadcast(1));
+    }
+    hand.lock().ready.push_back(1);
+    while others[1].taken() < queue_of_dying {
+        switch.step(Nanos(0)).unwrap();
+    }
+    // Long silent by now: the flood looks once more whether it has room.
+    hand.lock().now = Nanos(10_000_000);
+    dying.set(Answer::Gone);
+    source.give(broadcast(1));
+    hand.lock().ready.push_back(1);
+    switch.step(Nanos(0)).unwrap();
+    for other in &others {
+        assert_eq!(other.taken(), queue_of_dying + 1);
+    }
+    assert_eq!(switch.report().ports.len(), 3);
+}
+
+/// A client that the poller does not take is no client, and leaves its place to the next.
+#[test]
+fn a_client_that_cannot_be_watched_is_counted_once() {
+    let (mut switch, network, hand) = by_hand();
+    let gate = Gate::default();
+    gate.add(&mut switch, network, 1);
+    hand.lock().refused = Some(5);
+    gate.0.lock().unwrap().push_back(Far::new(5));
+    hand.lock().ready.push_back(GATE);
+    switch.step(Nanos(0)).unwrap();
+    assert_eq!(switch.report().listeners[0].clients, 0);
+    gate.0.lock().unwrap().push_back(Far::new(6));
+    hand.lock().ready.push_back(GATE);
+    switch.step(Nanos(0)).unwrap();
+    let listener = &switch.report().listeners[0];
+    assert_eq!((listener.clients, listener.turned_away), (1, 1));
+}
+
+/// A port that loses its descriptor by itself (a stream to be connected again) must not have taken
+/// from the poller what gets the same number next.
+#[test]
+fn a_descriptor_used_again_in_the_same_round_stays_watched() {
+    let (mut switch, network, hand) = by_hand();
+    let (lost, gate) = (Far::new(7), Gate::default());
+    lost.add(&mut switch, network, WhenGone::Keep);
+    gate.add(&mut switch, network, 4);
+    switch.step(Nanos(0)).unwrap();
+    lost.set(Answer::Closed);
+    gate.0.lock().unwrap().push_back(Far::new(7));
+    hand.lock().ready.extend([7, GATE]);
+    switch.step(Nanos(0)).unwrap();
+    switch.step(Nanos(0)).unwrap();
+    assert!(hand.lock().watched.contains_key(&7), "the client is heard");
+}
+
+/// What a listener's clients have counted is part of what it ends with.
+#[test]
+fn a_listener_ends_with_the_sums_of_all_its_clients() {
+    let (mut switch, network, hand) = by_hand();
+    let (gate, client) = (Gate::default(), Far::new(9));
+    let index = gate.add(&mut switch, network, 4);
+    gate.0.lock().unwrap().push_back(client.clone());
+    client.give(broadcast(1));
+    hand.lock().ready.push_back(GATE);
+    switch.step(Nanos(0)).unwrap();
+    hand.lock().ready.push_back(9);
+    switch.step(Nanos(0)).unwrap();
+    let ended = switch.remove(index).unwrap();
+    assert_eq!(ended.ingress.received_frames, 1);
+    assert!(switch.report().ports.is_empty());
+}
+
+/// epoll tells of a hang-up whether asked or not: a port that may not be read now must not keep the
+/// loop awake by it.
+#[test]
+fn a_peer_that_hangs_up_while_its_port_is_paused_costs_no_time() {
+    let (mut switch, network) = on_epoll();
+    let slow = slow_reader(&mut switch, network);
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let port = Box::new(StreamPort::new(OwnedFd::from(near)));
+    add(&mut switch, network, "burst", PortPolicy::default(), port);
+    fill(&mut switch, &mut far, 100);
+    drop(far);
+    let (start, mut steps) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_millis(100) {
+        switch.step(Nanos::NEVER).unwrap();
+        steps += 1;
+    }
+    assert!(is_waiting(&mut switch), "it still waits for the slow one");
+    assert!(steps < 1000, "{steps} steps in 100 ms, {} frames sent", slow.taken());
+}
+
+/// What is held for one port is a small part of the pool, however big its frames.
+#[test]
+fn big_frames_held_for_a_stream_are_few() {
+    let (mut switch, network) = on_epoll();
+    let _slow = slow_reader(&mut switch, network);
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let port = Box::new(StreamPort::new(OwnedFd::from(near)));
+    add(&mut switch, network, "burst", PortPolicy::default(), port);
+    // Just over a jumbo buffer: each takes one of 64 KiB.
+    fill(&mut switch, &mut far, 9_300);
+    let held = switch.report().ports.iter().map(|port| port.held_frames).max().unwrap();
+    assert!(held <= 5, "{held} frames are held");
+}
+
+/// A slow reader of station 2: takes one frame a millisecond, which is progress.
+fn slow_reader(switch: &mut Switch<Epoll>, network: NetworkId) -> Far {
+    let slow = Far::new(-1);
+    slow.set(Answer::OneByOne);
+    let policy = PortPolicy { mac: Some(station(2)), ..PortPolicy::default() };
+    add(switch, network, "slow", policy, Box::new(slow.clone()));
+    slow
+}
+
+/// Sends frames from station 1 to station 2 until they are not read any more.
+fn fill(switch: &mut Switch<Epoll>, far: &mut UnixStream, size: usize) {
+    far.set_nonblocking(true).unwrap();
+    let mut frame = broadcast(1);
+    frame[..6].copy_from_slice(&station(2).0);
+    frame.resize(size, 0);
+    let bytes: Vec<u8> = [&prefix(size)[..], &frame].concat();
+    // What is written of a frame must be followed by its rest.
+    let mut left: &[u8] = &bytes;
+    loop {
+        match far.write(left) {
+            Ok(written) if written < left.len() => left = &left[written..],
+            Ok(_) => left = &bytes,
+            Err(error) if is_waiting(switch) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                return;
+            }
+            Err(_) => switch.step(Nanos(0)).unwrap(),
+        }
+    }
+}
+
+fn is_waiting(switch: &mut Switch<Epoll>) -> bool {
+    switch.report().ports.iter().any(|port| port.waiting_on.is_some())
+}
+
+fn on_epoll() -> (Switch<Epoll>, NetworkId) {
+    let mut switch = Switch::new(Epoll::new().unwrap());
+    let network = switch.add_network("test", Settings::default());
+    (switch, network)
+}
+
+fn add(
+    switch: &mut Switch<Epoll>,
+    network: NetworkId,
+    name: &str,
+    policy: PortPolicy,
+    port: Box<dyn Port>,
+) {
+    let (name, when_gone) = (name.to_owned(), WhenGone::Keep);
+    let settings = PortSettings { name, network, policy, when_gone };
+    switch.add_port(settings, port).unwrap();
+}
+
+fn station(n: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, n])
+}
+
+fn broadcast(from: u8) -> Vec<u8> {
+    let mut frame = vec![0; 60];
+    frame[..6].fill(0xff);
+    frame[6..12].copy_from_slice(&station(from).0);
+    frame
+}
+
+/// What a port's far end does with what it is sent, or says when it is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Answer {
+    #[default]
+    Take,
+    OneByOne,
+    Full,
+    Gone,
+    /// It has no descriptor any more, from the next read on.
+    Closed,
+}
+
+/// A port's far end, and the port itself.
+#[derive(Clone, Debug)]
+struct Far {
+    descriptor: i32,
+    state: Arc<Mutex<FarState>>,
+}
+
+#[derive(Debug, Default)]
+struct FarState {
+    answer: Answer,
+    closed: bool,
+    up: VecDeque<Vec<u8>>,
+    taken: usize,
+}
+
+impl Far {
+    /// A port that is watched by `descriptor`, or by none when that is negative.
+    fn new(descriptor: i32) -> Self {
+        Self { descriptor, state: Arc::default() }
+    }
+
+    fn add(&self, switch: &mut Switch<Hand>, network: NetworkId, when_gone: WhenGone) {
+        let name = format!("port {}", self.descriptor);
+        let settings = PortSettings { name, network, policy: PortPolicy::default(), when_gone };
+        switch.add_port(settings, Box::new(self.clone())).unwrap();
+    }
+
+    fn set(&self, answer: Answer) {
+        self.state.lock().unwrap().answer = answer;
+    }
+
+    fn give(&self, frame: Vec<u8>) {
+        self.state.lock().unwrap().up.push_back(frame);
+    }
+
+    fn taken(&self) -> usize {
+        self.state.lock().unwrap().taken
+    }
+}
+
+impl Port for Far {
+    fn source(&self) -> Option<Source> {
+        let is_there = self.descriptor >= 0 && !self.state.lock().unwrap().closed;
+        is_there.then_some(Source { descriptor: self.descriptor, generation: 0 })
+    }
+
+    fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
+        let mut state = self.state.lock().unwrap();
+        state.closed = state.answer == Answer::Closed;
+        for _ in 0..32 {
+            let Some(frame) = state.up.pop_front() else { return Received::Drained };
+            assert!(inbox.copy(&frame), "the pool has room");
+        }
+        Received::More
+    }
+
+    fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
+        let mut state = self.state.lock().unwrap();
+        let frames = match state.answer {
+            Answer::Take => outbox.len(),
+            Answer::OneByOne => 1.min(outbox.len()),
+            Answer::Full | Answer::Closed => 0,
+            Answer::Gone => return Sent::until(0, SendFault::Gone(Gone::Closed)),
+        };
+        state.taken += frames;
+        let retry_after = (state.answer == Answer::OneByOne).then_some(Duration::from_millis(1));
+        match state.answer {
+            Answer::Take => Sent::all(frames),
+            _ => Sent::until(frames, SendFault::Full { retry_after }),
+        }
+    }
+}
+
+const GATE: i32 = 1000;
+
+/// A listener, and the clients that wait there.
+#[derive(Clone, Debug, Default)]
+struct Gate(Arc<Mutex<VecDeque<Far>>>);
+
+impl Gate {
+    fn add(
+        &self,
+        switch: &mut Switch<Hand>,
+        network: NetworkId,
+        clients_max: usize,
+    ) -> vswitch::fabric::PortIndex {
+        let (name, policy) = ("gate".to_owned(), PortPolicy::default());
+        let settings = ListenerSettings { name, network, policy, clients_max };
+        switch.add_listener(settings, Box::new(self.clone())).unwrap()
+    }
+}
+
+impl Listener for Gate {
+    fn source(&self) -> Source {
+        Source { descriptor: GATE, generation: 0 }
+    }
+
+    fn accept(&mut self) -> io::Result<Option<Box<dyn Port>>> {
+        let client = self.0.lock().unwrap().pop_front();
+        Ok(client.map(|client| Box::new(client) as Box<dyn Port>))
+    }
+}
+
+fn by_hand() -> (Switch<Hand>, NetworkId, Hand) {
+    let hand = Hand::default();
+    let mut switch = Switch::new(hand.clone());
+    let network = switch.add_network("test", Settings::default());
+    (switch, network, hand)
+}
+
+/// A poller that knows descriptors by their numbers alone, as epoll does, and is told what is ready.
+#[derive(Clone, Debug, Default)]
+struct Hand(Arc<Mutex<HandState>>);
+
+#[derive(Debug, Default)]
+struct HandState {
+    now: Nanos,
+    watched: BTreeMap<i32, (Token, Interest)>,
+    ready: VecDeque<i32>,
+    /// The descriptor that is not taken.
+    refused: Option<i32>,
+}
+
+impl Hand {
+    fn lock(&self) -> MutexGuard<'_, HandState> {
+        self.0.lock().unwrap()
+    }
+}
+
+#[derive(Debug)]
+struct NoWake;
+
+impl Wake for NoWake {
+    fn wake(&self) {}
+}
+
+impl Poller for Hand {
+    fn add(&mut self, source: Source, token: Token, interest: Interest) -> io::Result<()> {
+        let mut state = self.lock();
+        if state.refused == Some(source.descriptor) {
+            return Err(io::Error::from_raw_os_error(28)); // ENOSPC: max_user_watches
+        }
+        let before = state.watched.insert(source.descriptor, (token, interest));
+        assert_eq!(before, None, "{source:?} is watched twice");
+        Ok(())
+    }
+
+    fn modify(&mut self, source: Source, token: Token, interest: Interest) -> io::Result<()> {
+        let before = self.lock().watched.insert(source.descriptor, (token, interest));
+        assert!(before.is_some(), "{source:?} is not watched");
+        Ok(())
+    }
+
+    fn remove(&mut self, source: Source) {
+        self.lock().watched.remove(&source.descriptor);
+    }
+
+    fn wait(&mut self, _deadline: Nanos, events: &mut Vec<Event>) -> io::Result<()> {
+        events.clear();
+        let mut state = self.lock();
+        while let Some(descriptor) = state.ready.pop_front() {
+            let (token, _) = state.watched[&descriptor];
+            events.push(Event { token, readable: true, writable: false });
+        }
+        Ok(())
+    }
+
+    fn now(&mut self) -> Nanos {
+        self.lock().now
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        Arc::new(NoWake)
+    }
+}
