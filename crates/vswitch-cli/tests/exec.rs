@@ -50,7 +50,10 @@ fn a_command_that_cannot_be_run_is_told_as_a_shell_does() {
     std::fs::write(dir.path().join("plain"), "no program").unwrap();
     let run = |program: &str| {
         let arguments = format!("exec --uplink none -- {program} with arguments");
-        output(prepared(Command::new(common::VSWITCH), &arguments))
+        let mut command = prepared(Command::new(common::VSWITCH), &arguments);
+        // A directory on it that is closed to this user would answer for the program (execvp(3)).
+        command.env("PATH", "/usr/bin:/bin");
+        output(command)
     };
     let missing = run("/no/such/program");
     assert_eq!(missing.status.code(), Some(127));

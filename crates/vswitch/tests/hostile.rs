@@ -286,12 +286,17 @@ fn check_after(dir: &Path, running: &Running, good: &[UnixDatagram; 2]) {
             while socket.recv(&mut buffer).is_ok() {}
         }
         let report = running.handle.report().expect("the switch runs");
-        report.ports.iter().all(|port| port.queued_frames + port.held_frames == 0)
+        report.listeners[0].clients == 0
+            && report.ports.iter().all(|port| port.queued_frames + port.held_frames == 0)
     });
     assert!(quiet, "{:?}", running.handle.report());
     let (bytes, filled) = running.handle.call(|switch| switch.memory()).unwrap();
     assert_eq!(filled, 0, "buffers were forgotten");
     assert!(bytes <= MEMORY_MAX, "{bytes} bytes of buffers");
+    let before = running.busy();
+    std::thread::sleep(Duration::from_millis(500));
+    let used = running.busy() - before;
+    assert!(used < Duration::from_millis(100), "it spins: {used:?} of 0.5 s");
     for socket in good {
         socket.set_nonblocking(false).unwrap();
     }
