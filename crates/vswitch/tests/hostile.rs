@@ -1,4 +1,4 @@
-//! Hostile VMs on every kind of port at once: whatever they send, the switch goes on, counts it, and
+//! Hostile VMs on every kind of port at once: whatever they send, the switch goes on, counts it and
 //! keeps to its memory, and nobody passes for another.
 #![cfg(target_os = "linux")]
 
@@ -228,7 +228,7 @@ fn stream_for_a_while(mut stream: UnixStream, random: &mut Random, end: Instant)
     }
 }
 
-/// The good VMs send to each other meanwhile. Under such floods frames may be lost, which is counted;
+/// The good VMs send to each other meanwhile. Under such floods frames may be lost, and are counted;
 /// but none arrives changed, out of order, or from somebody else under their names.
 fn good_vms(good: &[UnixDatagram; 2], end: Instant) {
     let mut buffer = vec![0; 70_000];
