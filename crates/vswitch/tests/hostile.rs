@@ -228,7 +228,7 @@ fn stream_for_a_while(mut stream: UnixStream, random: &mut Random, end: Instant)
     }
 }
 
-/// The good VMs send to each other meanwhile. Under such floods frames may be lost, and are counted;
+/// The good VMs send to each other meanwhile. Under such floods frames may be lost (and counted);
 /// but none arrives changed, out of order, or from somebody else under their names.
 fn good_vms(good: &[UnixDatagram; 2], end: Instant) {
     let mut buffer = vec![0; 70_000];
