@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{AtFlags, Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, socket};
 use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::{Gid, Uid};
+use nix::unistd::{Gid, Uid, fchownat};
 
 /// The most bytes of a path that fit a `sockaddr_un` with the zero behind them (unix(7)).
 pub const PATH_MAX_BYTES: usize = 107;
@@ -112,13 +113,9 @@ impl SocketPath {
             }
             Err(errno) => return Err(os("bind")(errno)),
         }
-        let metadata = fs::symlink_metadata(path).map_err(|source| PathError::Os {
-            call: "look at",
-            path: path.to_owned(),
-            source,
-        })?;
-        let this = Self { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) };
-        this.give(access)?;
+        let (file, identity) = bound_file(path)?;
+        let this = Self { path: path.to_owned(), identity };
+        this.give(&file, access)?;
         Ok((fd, this))
     }
 
@@ -126,17 +123,21 @@ impl SocketPath {
         &self.path
     }
 
-    fn give(&self, access: Access) -> Result<(), PathError> {
+    /// Changes the file itself, not what its path leads to by now: whoever may write to the directory
+    /// could put a link to another's file there, and root would give that away.
+    fn give(&self, file: &File, access: Access) -> Result<(), PathError> {
         let os = |call| {
             let path = self.path.clone();
             move |source: io::Error| PathError::Os { call, path, source }
         };
         if access.owner.is_some() || access.group.is_some() {
-            nix::unistd::chown(&self.path, access.owner, access.group)
+            fchownat(file, "", access.owner, access.group, AtFlags::AT_EMPTY_PATH)
                 .map_err(|errno| os("change the owner of")(errno.into()))?;
         }
         let mode = fs::Permissions::from_mode(access.mode & 0o777);
-        fs::set_permissions(&self.path, mode).map_err(os("change the mode of"))
+        // fchmod(2) takes no descriptor opened with O_PATH; its name in proc(5) leads to the file.
+        let file = format!("/proc/self/fd/{}", file.as_raw_fd());
+        fs::set_permissions(file, mode).map_err(os("change the mode of"))
     }
 }
 
@@ -149,6 +150,18 @@ impl Drop for SocketPath {
             tracing::warn!(path = ?self.path, %error, "the socket's path could not be removed");
         }
     }
+}
+
+/// The file of a socket that was just bound, as it is (no link is followed), with its identity.
+fn bound_file(path: &Path) -> Result<(File, (u64, u64)), PathError> {
+    let os = |source| PathError::Os { call: "look at", path: path.to_owned(), source };
+    let flags = libc::O_PATH | libc::O_NOFOLLOW;
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(os)?;
+    let metadata = file.metadata().map_err(os)?;
+    if !metadata.file_type().is_socket() {
+        return Err(PathError::NotASocket { path: path.to_owned() });
+    }
+    Ok((file, (metadata.dev(), metadata.ino())))
 }
 
 /// Removes a socket file that nobody listens to any more.
@@ -181,12 +194,27 @@ fn remove_stale(path: &Path, kind: SockType, address: &UnixAddr) -> Result<(), P
 }
 
 /// Locks the directory for the moment of looking and binding, so that of two switches that start at
-/// once only one finds a path free. Where the directory cannot be opened there is no lock.
+/// once only one finds a path free. Where the directory cannot be opened there is no lock, and nobody
+/// who holds one for long (anybody may, on a directory like /tmp) keeps the switch from starting.
 fn lock_directory(path: &Path) -> Option<Flock<File>> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = File::open(parent.unwrap_or_else(|| Path::new("."))).ok()?;
-    Flock::lock(directory, FlockArg::LockExclusive).ok()
+    let patience = Instant::now() + LOCK_PATIENCE;
+    let mut directory = directory;
+    loop {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Some(locked),
+            Err((unlocked, nix::Error::EAGAIN)) if Instant::now() < patience => {
+                directory = unlocked;
+                std::thread::sleep(LOCK_LOOK_EVERY);
+            }
+            Err(_) => return None,
+        }
+    }
 }
+
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
@@ -244,6 +272,32 @@ mod tests {
         let _other = UnixDatagram::bind(&path).unwrap();
         drop(bound);
         assert!(path.exists());
+    }
+
+    #[test]
+    fn a_link_put_in_its_place_gives_nothing_away() {
+        let dir = testkit::scratch_dir();
+        let (path, precious) = (dir.path().join("a"), dir.path().join("precious"));
+        fs::write(&precious, "root's").unwrap();
+        fs::set_permissions(&precious, fs::Permissions::from_mode(0o600)).unwrap();
+        let (_fd, bound) = bind(&path).unwrap();
+        let (file, _) = bound_file(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&precious, &path).unwrap();
+        let owner = Some(Uid::effective());
+        bound.give(&file, Access { owner, group: None, mode: 0o666 }).unwrap();
+        assert_eq!(fs::metadata(&precious).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(bound_file(&path).is_err(), "nor is a link taken for the socket");
+    }
+
+    #[test]
+    fn a_directory_locked_by_another_does_not_hold_up_for_long() {
+        let dir = testkit::scratch_dir();
+        let held = Flock::lock(File::open(dir.path()).unwrap(), FlockArg::LockExclusive).unwrap();
+        let start = Instant::now();
+        bind(&dir.path().join("a")).unwrap();
+        assert!(start.elapsed() < 5 * LOCK_PATIENCE);
+        drop(held);
     }
 
     #[test]
