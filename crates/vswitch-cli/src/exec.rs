@@ -6,8 +6,10 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use command_fds::{CommandFdExt, FdMapping};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, User, initgroups, setgid, setuid};
 use vswitchd::MacAddr;
 use vswitchd::access::{Caller, user};
@@ -71,6 +73,9 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     let pair = SockFlag::SOCK_CLOEXEC;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Datagram, None, pair)
         .map_err(|errno| Failure::new("make a pair of sockets", errno))?;
+    // As if it had been passed to the switch, which takes it over.
+    fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
+        .map_err(|errno| Failure::new("pass on a socket", errno))?;
     let card = PortSpec {
         name: "cmd".to_owned(),
         attachment: Attachment::Fd(ours.into_raw_fd()),
@@ -82,20 +87,26 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut service = host::start(network)?;
     let mut child = spawn(&arguments.command, theirs, who)?;
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let passed_on = caught.on_termination(move || {
-        // It may have ended this very moment; then there is nobody to tell.
+    // It may have ended this very moment; then there is nobody to tell. Its number stays its own: it
+    // is reaped only when nobody passes signals on any more.
+    let end_it = move || {
         let _ = kill(pid, Signal::SIGTERM);
-    })?;
+    };
+    let passed_on = caught.on_termination(end_it)?;
     let stop = service.handle();
     let waiter = std::thread::spawn(move || {
-        let status = child.wait();
+        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(pid), ended) == Err(nix::Error::EINTR) {}
         stop.stop();
-        status
     });
     let ran = service.run().map_err(|error| Failure::new("run the switch", error));
-    let status =
-        waiter.join().map_err(|_| Failure::new("wait for the command", "its thread died"))?;
+    if ran.is_err() {
+        // A card that no switch serves is of no use to it.
+        end_it();
+    }
+    waiter.join().map_err(|_| Failure::new("wait for the command", "its thread died"))?;
     passed_on.end();
+    let status = child.wait();
     eprint!("{}", host::counters_table(&service.finish()));
     ran?;
     let status = status.map_err(|error| Failure::new("wait for the command", error))?;

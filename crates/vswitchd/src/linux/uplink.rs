@@ -128,11 +128,13 @@ fn lend(
     member: &str,
 ) -> Result<Option<LentMember>, LinuxError> {
     let card = interfaces.find(member)?;
+    // Before anything is changed: without it nothing could be changed back.
+    let for_the_end = Interfaces::open()?;
     if interfaces.ensure_member(bridge, member)? == ifctl::Membership::AlreadyMember {
         return Ok(None);
     }
     let lent = LentMember {
-        interfaces: Interfaces::open()?,
+        interfaces: for_the_end,
         bridge: bridge.to_owned(),
         member: member.to_owned(),
         was_up: card.is_up(),

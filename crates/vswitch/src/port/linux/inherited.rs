@@ -26,6 +26,14 @@ pub enum InheritedError {
         /// The number.
         number: RawFd,
     },
+    /// Opened by this process itself.
+    #[error(
+        "descriptor {number} was not passed to the switch (start it with the socket open there)"
+    )]
+    NotInherited {
+        /// The number.
+        number: RawFd,
+    },
     /// Not open, or not a socket.
     #[error(
         "descriptor {number}: {source} (it must be open in the process that starts the switch)"
@@ -65,6 +73,9 @@ pub fn inherit(number: RawFd) -> Result<Box<dyn Port>, InheritedError> {
         return Err(InheritedError::Twice { number });
     }
     let os = |source| InheritedError::Os { number, source };
+    if !sys::is_inheritable(number).map_err(os)? {
+        return Err(InheritedError::NotInherited { number });
+    }
     let socket = sys::take_over(number).map_err(os)?;
     let port = port_on(socket, number)?;
     taken.insert(number);
@@ -85,16 +96,23 @@ mod tests {
     use std::os::fd::{AsRawFd, IntoRawFd};
     use std::os::unix::net::UnixDatagram;
 
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
     use super::*;
 
     #[test]
     fn only_open_sockets_above_two_and_each_once() {
         assert!(matches!(inherit(1), Err(InheritedError::Standard { number: 1 })));
         assert!(matches!(inherit(999_999), Err(InheritedError::Os { .. })));
-        let file = std::fs::File::open("/dev/null").unwrap().into_raw_fd();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+        let file = file.into_raw_fd();
         assert!(matches!(inherit(file), Err(InheritedError::Os { .. })), "no socket");
         let (near, _far) = UnixDatagram::pair().unwrap();
         let number = near.as_raw_fd();
+        assert!(matches!(inherit(number), Err(InheritedError::NotInherited { .. })), "our own");
+        near.send(b"still open").unwrap();
+        fcntl(&near, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
         let _ = near.into_raw_fd();
         let _port = inherit(number).unwrap();
         assert!(matches!(inherit(number), Err(InheritedError::Twice { .. })));

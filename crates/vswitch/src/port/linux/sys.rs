@@ -129,6 +129,13 @@ pub(super) fn tap_attach(device: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a descriptor is passed on by exec(2): what was inherited is, until it is taken over.
+pub(super) fn is_inheritable(number: RawFd) -> io::Result<bool> {
+    // SAFETY: no pointers; a number that is not open is EBADF.
+    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
+    Ok(flags & libc::FD_CLOEXEC == 0)
+}
+
 /// Takes over a descriptor that this process was started with. From now on it is closed with the
 /// value returned, and not passed on to children.
 ///
