@@ -28,6 +28,7 @@ fn unixgram_to_unixgram(criterion: &mut Criterion) {
             network,
             policy: PortPolicy::default(),
             when_gone: WhenGone::Keep,
+            waits: true,
         };
         switch.add_port(settings, Box::new(port)).expect("a free place");
     }

@@ -181,7 +181,7 @@ fn add(
     port: Box<dyn Port>,
 ) {
     let (name, when_gone) = (name.to_owned(), WhenGone::Keep);
-    let settings = PortSettings { name, network, policy, when_gone };
+    let settings = PortSettings { name, network, policy, when_gone, waits: true };
     switch.add_port(settings, port).unwrap();
 }
 
@@ -231,7 +231,8 @@ impl Far {
 
     fn add(&self, switch: &mut Switch<Hand>, network: NetworkId, when_gone: WhenGone) {
         let name = format!("port {}", self.descriptor);
-        let settings = PortSettings { name, network, policy: PortPolicy::default(), when_gone };
+        let policy = PortPolicy::default();
+        let settings = PortSettings { name, network, policy, when_gone, waits: true };
         switch.add_port(settings, Box::new(self.clone())).unwrap();
     }
 

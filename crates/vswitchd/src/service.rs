@@ -15,6 +15,9 @@ use crate::report::{InterfaceReport, Ready, ReadyPort, Stopped};
 /// How many clients a `stream:` listener has at once.
 const CLIENTS_MAX: usize = 256;
 
+/// How many addresses may be learnt behind each of them.
+const CLIENT_ADDRESSES_MAX: usize = 256;
+
 /// How many addresses may be learnt behind an uplink: a whole LAN is there.
 const UPLINK_ADDRESSES_MAX: usize = 65_536;
 
@@ -86,7 +89,7 @@ impl<P: Platform> Service<P> {
             made = Some(uplink.made);
             ready.interfaces = uplink.interfaces;
             let policy = PortPolicy { mac: None, addresses_max: UPLINK_ADDRESSES_MAX };
-            let settings = port_settings(UPLINK_NAME, id, policy);
+            let settings = PortSettings { waits: false, ..port_settings(UPLINK_NAME, id, policy) };
             switch.add_port(settings, uplink.port)?;
         }
         let mut this = Self { switch, _uplink: made, ready };
@@ -149,6 +152,7 @@ impl<P: Platform> Service<P> {
                 self.switch.add_port(settings, port).map(drop)
             }
             Attached::Listener(listener) => {
+                let policy = PortPolicy { addresses_max: CLIENT_ADDRESSES_MAX, ..policy };
                 // One address can be behind one client only.
                 let clients_max = if mac.is_some() { 1 } else { CLIENTS_MAX };
                 let name = name.to_owned();
@@ -161,7 +165,7 @@ impl<P: Platform> Service<P> {
 
 /// A port whose other end is gone stays, with its counters: a person named it.
 fn port_settings(name: &str, network: NetworkId, policy: PortPolicy) -> PortSettings {
-    PortSettings { name: name.to_owned(), network, policy, when_gone: WhenGone::Keep }
+    PortSettings { name: name.to_owned(), network, policy, when_gone: WhenGone::Keep, waits: true }
 }
 
 fn check_names<E: std::error::Error>(ports: &[PortSpec]) -> Result<(), StartError<E>> {

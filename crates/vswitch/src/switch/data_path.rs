@@ -87,6 +87,7 @@ impl<P: Poller> Switch<P> {
                 continue;
             };
             let network = usize::from(port.settings.network.0);
+            let waits = port.settings.waits;
             let bytes = self.pool.bytes(&frame);
             match self.networks[network].fabric.ingress(index, bytes, self.now) {
                 Verdict::Drop(reason) => {
@@ -100,7 +101,7 @@ impl<P: Poller> Switch<P> {
                     self.flood(index, network, frame);
                 }
                 Verdict::Forward(target) => match self.admit(target, &frame) {
-                    Admission::Wait => {
+                    Admission::Wait if waits => {
                         self.inbox.frames.push_front(frame);
                         self.hold(index, target);
                         return;
@@ -186,7 +187,12 @@ impl<P: Poller> Switch<P> {
             return;
         };
         port.counters.egress.enqueued_frames += 1;
-        if let Admission::Refused(reason) = admission {
+        let refused = match admission {
+            Admission::Room => None,
+            Admission::Wait => Some(DropReason::QueueFull),
+            Admission::Refused(reason) => Some(reason),
+        };
+        if let Some(reason) = refused {
             port.counters.egress.dropped.count(reason);
             self.pool.release(frame);
             return;

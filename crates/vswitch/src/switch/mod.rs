@@ -60,6 +60,9 @@ pub struct PortSettings {
     pub policy: PortPolicy,
     /// What to do when its other end is gone for good.
     pub when_gone: WhenGone,
+    /// Whether its reading pauses while a target is full. A guest's may: it waits for itself alone.
+    /// An uplink's may not: one slow guest would make all others wait.
+    pub waits: bool,
 }
 
 /// What to do with a port whose other end is gone for good.
@@ -307,11 +310,11 @@ impl<P: Poller> Switch<P> {
         match std::mem::take(&mut place.member) {
             Member::None => None,
             Member::Port(state) => {
-                place.generation += 1;
+                place.generation = place.generation.wrapping_add(1);
                 Some(self.end_port(index, *state))
             }
             Member::Listener(mut state) => {
-                place.generation += 1;
+                place.generation = place.generation.wrapping_add(1);
                 self.poller.remove(state.listener.source());
                 for client in self.clients_of(index) {
                     if let Some(ended) = self.remove(client) {
@@ -452,6 +455,7 @@ impl<P: Poller> Switch<P> {
             network: state.settings.network,
             policy: state.settings.policy.clone(),
             when_gone: WhenGone::Remove,
+            waits: true,
         };
         let name = settings.name.clone();
         match self.add_port_of(Some(index), settings, client) {

@@ -60,6 +60,7 @@ pub(crate) fn settings(network: NetworkId, name: &str) -> PortSettings {
         network,
         policy: PortPolicy::default(),
         when_gone: WhenGone::Keep,
+        waits: true,
     }
 }
 

@@ -18,7 +18,7 @@ use vswitch::queue::QUEUE_FRAMES_MAX;
 use vswitch::switch::{PortSettings, Switch, WhenGone};
 
 use frame::station;
-use world::{Shared, SimPoller, SimPort, World, lock};
+use world::{Kind, Shared, SimPoller, SimPort, World, lock};
 
 /// Without a number asked for: at most so many, for so long, but never fewer than the least.
 const SEEDS_DEFAULT: u64 = 400;
@@ -117,6 +117,7 @@ impl Run {
                 network,
                 policy: PortPolicy::default(),
                 when_gone: WhenGone::Keep,
+                waits: lock(&self.shared).ends[guest].kind != Kind::Interface,
             };
             let port = SimPort { guest, shared: Arc::clone(&self.shared) };
             self.switch.add_port(settings, Box::new(port)).expect("a port can be added");
@@ -149,6 +150,10 @@ impl Run {
         for port in &report.ports {
             assert!(port.queued_frames <= QUEUE_FRAMES_MAX, "{port:?}");
             assert!(port.held_frames <= 64, "{port:?}");
+        }
+        for (end, port) in lock(&self.shared).ends.iter().zip(&report.ports) {
+            let waits = end.kind != Kind::Interface;
+            assert!(waits || port.held_frames == 0, "an uplink waits: {port:?}");
         }
     }
 
