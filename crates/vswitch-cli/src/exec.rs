@@ -87,8 +87,8 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut service = host::start(network)?;
     let mut child = spawn(&arguments.command, theirs, who)?;
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    // It may have ended this very moment; then there is nobody to tell. Its number stays its own: it
-    // is reaped only when nobody passes signals on any more.
+    // It may have ended this very moment; then there is nobody to tell. Its number stays its own:
+    // it is reaped only when nobody passes signals on any more.
     let end_it = move || {
         let _ = kill(pid, Signal::SIGTERM);
     };

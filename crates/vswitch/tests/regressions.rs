@@ -1,5 +1,6 @@
-//! Moments that went wrong once: ports that end, descriptors that are used again, and watches that fail in
-//! the midst of something else. A poller moved by hand stands behind the loop, and ports that do as told.
+//! Moments that went wrong once: ports that end, descriptors that are used again, and watches that
+//! fail in the midst of something else. A poller moved by hand stands behind the loop, and ports
+//! that do as told.
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -319,7 +320,8 @@ fn by_hand() -> (Switch<Hand>, NetworkId, Hand) {
     (switch, network, hand)
 }
 
-/// A poller that knows descriptors by their numbers alone, as epoll does, and is told what is ready.
+/// A poller that knows descriptors by their numbers alone, as epoll does, and is told what is
+/// ready.
 #[derive(Clone, Debug, Default)]
 struct Hand(Arc<Mutex<HandState>>);
 

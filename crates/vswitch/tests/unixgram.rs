@@ -143,6 +143,23 @@ fn a_silent_peer_is_found_again_after_the_switch_was_killed() {
 }
 
 #[test]
+fn what_a_peer_said_before_it_went_is_passed_on() {
+    let dir = testkit::scratch_dir();
+    let running = start(dir.path());
+    let a = vfkit(dir.path(), "a.vm", "a");
+    for n in 0..20 {
+        let last_words = frame(station(1), station(2), 60, n);
+        let sent = testkit::wait_until(Duration::from_secs(2), || {
+            // Gone before the switch can have looked, as often as not.
+            qemu(dir.path(), "b.vm").send_to(&last_words, dir.path().join("b")).is_ok()
+        });
+        assert!(sent, "let in");
+        assert_eq!(receive(&a), last_words);
+    }
+    common::assert_balanced(&running.stop());
+}
+
+#[test]
 fn a_sender_without_an_address_is_counted_and_harms_nobody() {
     let dir = testkit::scratch_dir();
     let running = start(dir.path());

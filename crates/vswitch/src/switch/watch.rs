@@ -19,8 +19,9 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    /// After a call to a port: when it has another descriptor than the one watched, that one is closed,
-    /// and its number may be the next descriptor's. It is forgotten before anybody else can have it.
+    /// After a call to a port: when it has another descriptor than the one watched, that one is
+    /// closed, and its number may be the next descriptor's. It is forgotten before anybody else can
+    /// have it.
     pub(super) fn note_source(&mut self, index: PortIndex) {
         let Some(port) = self.port_mut(index) else { return };
         if port.source_changed() {
@@ -72,8 +73,8 @@ impl PortState {
         }
         let readable = !self.is_paused();
         let writable = self.blocked && self.retry_at == Nanos::NEVER;
-        // With no interest it is not watched at all: epoll tells of a hang-up even to those who asked
-        // for nothing, again and again.
+        // With no interest it is not watched at all: epoll tells of a hang-up even to those who
+        // asked for nothing, again and again.
         let source = self.port.source().filter(|_| readable || writable)?;
         Some((source, Interest { readable, writable }))
     }

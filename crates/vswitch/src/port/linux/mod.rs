@@ -6,6 +6,7 @@ mod inherited;
 mod listener;
 mod mmsg;
 mod packet;
+mod peer_connect;
 mod peer_record;
 mod socket_buffers;
 mod socket_path;

@@ -80,6 +80,7 @@ pub(super) struct SocketPath {
     path: PathBuf,
     /// Device and inode of the socket file.
     identity: (u64, u64),
+    owner: Uid,
 }
 
 impl SocketPath {
@@ -114,7 +115,8 @@ impl SocketPath {
             Err(errno) => return Err(os("bind")(errno)),
         }
         let (file, identity) = bound_file(path)?;
-        let this = Self { path: path.to_owned(), identity };
+        let owner = access.owner.unwrap_or_else(Uid::effective);
+        let this = Self { path: path.to_owned(), identity, owner };
         this.give(&file, access)?;
         Ok((fd, this))
     }
@@ -123,8 +125,13 @@ impl SocketPath {
         &self.path
     }
 
-    /// Changes the file itself, not what its path leads to by now: whoever may write to the directory
-    /// could put a link to another's file there, and root would give that away.
+    /// Who owns the socket's file.
+    pub(super) fn owner(&self) -> Uid {
+        self.owner
+    }
+
+    /// Changes the file itself, not what its path leads to by now: whoever may write to the
+    /// directory could put a link to another's file there, and root would give that away.
     fn give(&self, file: &File, access: Access) -> Result<(), PathError> {
         let os = |call| {
             let path = self.path.clone();
@@ -194,8 +201,9 @@ fn remove_stale(path: &Path, kind: SockType, address: &UnixAddr) -> Result<(), P
 }
 
 /// Locks the directory for the moment of looking and binding, so that of two switches that start at
-/// once only one finds a path free. Where the directory cannot be opened there is no lock, and nobody
-/// who holds one for long (anybody may, on a directory like /tmp) keeps the switch from starting.
+/// once only one finds a path free. Where the directory cannot be opened there is no lock, and
+/// nobody who holds one for long (anybody may, on a directory like /tmp) keeps the switch from
+/// starting.
 fn lock_directory(path: &Path) -> Option<Flock<File>> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = File::open(parent.unwrap_or_else(|| Path::new("."))).ok()?;

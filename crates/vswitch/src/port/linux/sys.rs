@@ -35,7 +35,7 @@ impl PeerAddress {
     pub(super) fn file(&self) -> Option<&Path> {
         let bytes = self.path();
         let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-        (bytes.first() == Some(&b'/')).then(|| Path::new(OsStr::from_bytes(bytes)))
+        (bytes.first() != Some(&0)).then(|| Path::new(OsStr::from_bytes(bytes)))
     }
 
     /// The path's bytes; empty for a socket that was never bound.

@@ -20,6 +20,7 @@ use nix::sys::socket::{MsgFlags, SockType, recv};
 use super::datagram::{fault, received};
 use super::mmsg::Mmsg;
 use super::next_look;
+use super::peer_connect;
 use super::peer_record::PeerRecord;
 use super::socket_buffers::{self, Granted};
 use super::socket_path::{Access, PathError, SocketPath};
@@ -91,16 +92,18 @@ impl UnixgramPort {
                 self.warn("a peer has no address to answer to: it must bind its socket to a path");
                 continue;
             };
-            match sys::connect(self.socket.as_fd(), &address) {
+            match self.connect(&address) {
                 Ok(()) => {
                     tracing::debug!(path = %self.path_text(), peer = %address, "peer learnt");
-                    self.record.remember(address.file());
+                    self.record.remember(address.file().filter(|path| path.is_absolute()));
                     self.peer = Peer::Connected(address);
                     self.warned = false;
                     return None;
                 }
-                // It has gone since: its datagrams are of no use to anyone.
-                Err(error) if is_dead(&error) => self.take_strange(inbox, DropReason::NoAddress),
+                // It has gone since; what it said before is passed on.
+                Err(error) if is_dead(&error) => {
+                    return Some(received(self.mmsg.receive(self.socket.as_fd(), inbox)));
+                }
                 Err(error) => {
                     self.take_strange(inbox, DropReason::NoAddress);
                     self.warn(&format!("cannot connect to the peer at {address}: {error}"));
@@ -108,6 +111,10 @@ impl UnixgramPort {
             }
         }
         Some(Received::More)
+    }
+
+    fn connect(&self, peer: &PeerAddress) -> io::Result<()> {
+        peer_connect::connect(self.socket.as_fd(), peer, self.path.owner())
     }
 
     /// Takes a datagram of a sender to whom nothing can be answered, and counts it.
@@ -123,7 +130,7 @@ impl UnixgramPort {
     /// Whether it is there again.
     fn lose_peer(&mut self) -> bool {
         let (Peer::Connected(address) | Peer::Lost(address)) = self.peer else { return false };
-        if sys::connect(self.socket.as_fd(), &address).is_ok() {
+        if self.connect(&address).is_ok() {
             self.peer = Peer::Connected(address);
             return true;
         }
@@ -187,7 +194,7 @@ impl Port for UnixgramPort {
         match self.peer {
             Peer::Unknown => {}
             Peer::Connected(address) => {
-                if sys::connect(self.socket.as_fd(), &address).is_err() {
+                if self.connect(&address).is_err() {
                     tracing::debug!(path = %self.path_text(), peer = %address, "peer lost");
                     self.lose_peer();
                 }

@@ -1,0 +1,98 @@
+//! Connecting to the path that a peer says is its own.
+//!
+//! A switch that runs as root may connect to any socket of the machine, and its peers may not. The
+//! path is the peer's word, and what stands there can be changed at any time: so the switch looks
+//! at what it opened, and connects to that.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::unistd::Uid;
+
+use super::sys::{self, PeerAddress};
+
+/// Connects `socket` to `peer`.
+///
+/// Root does so only to sockets of ordinary users, unless its own path is root's alone: links are
+/// not followed, and a socket of root's is refused when somebody else owns `own_path_owner`'s path.
+///
+/// # Errors
+/// `ENOENT` and `ECONNREFUSED` when nobody is there any more; otherwise what stands against it.
+pub(super) fn connect(
+    socket: BorrowedFd<'_>,
+    peer: &PeerAddress,
+    own_path_owner: Uid,
+) -> io::Result<()> {
+    // An abstract address is no path: it was the peer's own when the kernel told it.
+    let Some(path) = peer.file() else { return sys::connect(socket, peer) };
+    let file = open_itself(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::other("what is there is no socket"));
+    }
+    if is_trap(Uid::effective(), own_path_owner, Uid::from_raw(metadata.uid())) {
+        return Err(io::Error::other("it is a socket of root's, and this port is not"));
+    }
+    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match PeerAddress::at(Path::new(&opened)) {
+        Some(opened) => sys::connect(socket, &opened),
+        None => Err(io::Error::other("its descriptor has no name")),
+    }
+}
+
+/// Whether the peer could not have connected there itself, but would have the switch do it.
+fn is_trap(switch: Uid, own_path_owner: Uid, there: Uid) -> bool {
+    switch.is_root() && !own_path_owner.is_root() && there.is_root()
+}
+
+/// Opens what stands at `path`, a link itself instead of what it leads to, without using it.
+fn open_itself(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    fn address(path: &Path) -> PeerAddress {
+        PeerAddress::at(path).unwrap()
+    }
+
+    #[test]
+    fn the_socket_itself_and_nothing_that_stands_for_it() {
+        let dir = testkit::scratch_dir();
+        let ours = UnixDatagram::bind(dir.path().join("ours")).unwrap();
+        let peer = UnixDatagram::bind(dir.path().join("peer")).unwrap();
+        let me = Uid::effective();
+        connect(ours.as_fd(), &address(&dir.path().join("peer")), me).unwrap();
+        ours.send(b"hello").unwrap();
+        assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
+        symlink(dir.path().join("peer"), dir.path().join("link")).unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        for (name, why) in [("link", "no socket"), ("file", "no socket"), ("none", "No such file")]
+        {
+            let refused = connect(ours.as_fd(), &address(&dir.path().join(name)), me);
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(why), "{name}: {refused}");
+        }
+        drop(peer);
+        let dead = connect(ours.as_fd(), &address(&dir.path().join("peer")), me).unwrap_err();
+        assert_eq!(dead.raw_os_error(), Some(libc::ECONNREFUSED));
+    }
+
+    #[test]
+    fn roots_sockets_are_only_for_roots_ports() {
+        let (root, user) = (Uid::from_raw(0), Uid::from_raw(1000));
+        assert!(is_trap(root, user, root));
+        assert!(!is_trap(root, user, user));
+        assert!(!is_trap(root, root, root));
+        assert!(!is_trap(user, user, root), "the kernel decides");
+    }
+}
