@@ -49,12 +49,6 @@ pub trait Port: fmt::Debug + Send {
         Ok(Nanos::NEVER)
     }
 
-    /// Whether the port takes frames with work left on them (`Frame::offload`). Towards a port that
-    /// does not, the switch does the work.
-    fn takes_offload(&self) -> bool {
-        false
-    }
-
     /// How many frames the kernel has dropped, since the port was made, before the switch could
     /// read them. May be asked seldom: it can cost a system call.
     fn kernel_dropped_frames(&mut self) -> u64 {

@@ -1,6 +1,5 @@
 //! What a port is given to send.
 
-use crate::frame::Frame;
 use crate::pool::Pool;
 use crate::queue::EgressQueue;
 
@@ -32,11 +31,6 @@ impl<'a> Outbox<'a> {
     #[must_use]
     pub fn bytes(&self, place: usize) -> &'a [u8] {
         self.pool.bytes(self.queue.frame(place))
-    }
-
-    /// The frame at `place`, for the work left on it.
-    pub fn frame(&self, place: usize) -> &'a Frame {
-        self.queue.frame(place)
     }
 
     /// The frames' bytes, oldest first.

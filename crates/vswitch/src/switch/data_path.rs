@@ -100,21 +100,23 @@ impl<P: Poller> Switch<P> {
                     self.count_received(index, frame.len_bytes());
                     self.flood(index, network, frame);
                 }
-                Verdict::Forward(target) => match self.admit(target, &frame) {
-                    Admission::Wait if waits => {
-                        self.inbox.frames.push_front(frame);
-                        self.hold(index, target);
-                        return;
-                    }
-                    admission => {
-                        let len_bytes = frame.len_bytes();
-                        if let Some(port) = self.port_mut(index) {
-                            port.counters.ingress.forwarded_frames += 1;
+                Verdict::Forward(target) => {
+                    match self.admit(target, &frame, QUEUE_FRAMES_UNICAST) {
+                        Admission::Wait if waits => {
+                            self.inbox.frames.push_front(frame);
+                            self.hold(index, target);
+                            return;
                         }
-                        self.count_received(index, len_bytes);
-                        self.enqueue(target, frame, admission);
+                        admission => {
+                            let len_bytes = frame.len_bytes();
+                            if let Some(port) = self.port_mut(index) {
+                                port.counters.ingress.forwarded_frames += 1;
+                            }
+                            self.count_received(index, len_bytes);
+                            self.enqueue(target, frame, admission);
+                        }
                     }
-                },
+                }
             }
         }
     }
@@ -126,7 +128,8 @@ impl<P: Poller> Switch<P> {
         while let Some(&target) = self.networks[network].fabric.ports().get(place) {
             if target != from {
                 let copy = self.pool.share(&frame);
-                let admission = self.admit_flooded(target, &copy);
+                // Who would have to wait is dropped.
+                let admission = self.admit(target, &copy, QUEUE_FRAMES_MAX);
                 self.enqueue(target, copy, admission);
             }
             // A target that turned out to be gone may have been removed, and the next stand there.
@@ -137,13 +140,14 @@ impl<P: Poller> Switch<P> {
         self.pool.release(frame);
     }
 
-    fn admit(&mut self, target: PortIndex, frame: &Frame) -> Admission {
+    /// Whether `target` takes the frame, its queue holding no more than `frames_max` then.
+    fn admit(&mut self, target: PortIndex, frame: &Frame, frames_max: usize) -> Admission {
         let bytes = self.pool.held_bytes(frame);
         for attempt in 0..2 {
             let Some(port) = port_of(&mut self.members, target) else {
                 return Admission::Refused(DropReason::NoPeer);
             };
-            if port.queue.has_room(bytes, QUEUE_FRAMES_UNICAST, &self.pool) {
+            if port.queue.has_room(bytes, frames_max, &self.pool) {
                 return Admission::Room;
             }
             if port.blocked && !port.is_stalled(self.now) {
@@ -155,26 +159,6 @@ impl<P: Poller> Switch<P> {
             if attempt == 0 {
                 // Not blocked: it is only that nothing was sent yet in this batch. Stalled: it may
                 // have made room meanwhile, and the poller not have told.
-                self.flush(target);
-            }
-        }
-        Admission::Refused(DropReason::QueueFull)
-    }
-
-    fn admit_flooded(&mut self, target: PortIndex, frame: &Frame) -> Admission {
-        let bytes = self.pool.held_bytes(frame);
-        for attempt in 0..2 {
-            let Some(port) = port_of(&mut self.members, target) else {
-                return Admission::Refused(DropReason::NoPeer);
-            };
-            if port.queue.has_room(bytes, QUEUE_FRAMES_MAX, &self.pool) {
-                return Admission::Room;
-            }
-            let stalled = port.is_stalled(self.now);
-            if stalled && (attempt > 0 || !port.may_try(self.now)) {
-                return Admission::Refused(DropReason::Stalled);
-            }
-            if attempt == 0 && (stalled || !port.blocked) {
                 self.flush(target);
             }
         }

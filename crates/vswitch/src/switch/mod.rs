@@ -12,110 +12,36 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc;
 
-use crate::counters::{DropReason, PortCounters};
-use crate::fabric::{self, AddressError, Fabric, PortIndex, PortPolicy};
+use crate::counters::PortCounters;
+use crate::fabric::{self, Fabric, PortIndex};
 use crate::poller::{Event, Interest, Poller, Source, Token};
 use crate::pool::Pool;
-use crate::port::{Gone, InboxBuffers, Listener, Port};
+use crate::port::{InboxBuffers, Listener, Port};
 use crate::queue::EgressQueue;
 use crate::time::Nanos;
 
+mod clients;
 mod data_path;
 mod finish;
 mod handle;
 mod log_throttle;
+mod membership;
 mod report;
+mod settings;
 mod timers;
 mod watch;
 
 pub use handle::Handle;
 pub use report::{ListenerReport, PortReport, Report};
+pub use settings::{AddError, ListenerSettings, NetworkId, PORTS_MAX, PortSettings, WhenGone};
 pub use timers::STALL_AFTER;
 
 use handle::Command;
 use log_throttle::LogThrottle;
-
-/// The pool's bytes: so many, and so many more for each port.
-const POOL_BASE_BYTES: usize = 6 << 20;
-const POOL_PORT_BYTES: usize = 512 << 10;
+use membership::POOL_BASE_BYTES;
 
 /// How many commands from other threads one step carries out.
 const COMMANDS_PER_STEP: usize = 64;
-
-/// How many ports a switch can have, listeners included.
-pub const PORTS_MAX: usize = 4096;
-
-/// A network of the switch: one broadcast domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NetworkId(u16);
-
-/// How a port is to be treated.
-#[derive(Clone, Debug)]
-pub struct PortSettings {
-    /// Its name, for people and counters.
-    pub name: String,
-    /// The network it belongs to.
-    pub network: NetworkId,
-    /// What the fabric knows of it.
-    pub policy: PortPolicy,
-    /// What to do when its other end is gone for good.
-    pub when_gone: WhenGone,
-    /// Whether its reading pauses while a target is full. A guest's may: it waits for itself alone.
-    /// An uplink's may not: one slow guest would make all others wait.
-    pub waits: bool,
-}
-
-/// What to do with a port whose other end is gone for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenGone {
-    /// Keep it, with its counters; what is for it is dropped.
-    Keep,
-    /// Remove it.
-    Remove,
-    /// Stop the switch: without this port it has no purpose.
-    Stop,
-}
-
-/// How a listener's clients are to be treated.
-#[derive(Clone, Debug)]
-pub struct ListenerSettings {
-    /// The clients are named after it: `NAME.1`, `NAME.2`, …
-    pub name: String,
-    /// The network they join.
-    pub network: NetworkId,
-    /// What the fabric knows of each.
-    pub policy: PortPolicy,
-    /// How many there may be at once; more are turned away.
-    pub clients_max: usize,
-}
-
-/// A port or listener that could not be added.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AddError {
-    /// Its address cannot be had.
-    #[error("add port {name}: {source}")]
-    Address {
-        /// The port.
-        name: String,
-        /// Why.
-        source: AddressError,
-    },
-    /// The poller did not take it.
-    #[error("watch port {name}: {source}")]
-    Watch {
-        /// The port.
-        name: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// There are [`PORTS_MAX`] already.
-    #[error("add port {name}: there are {PORTS_MAX} ports already")]
-    TooMany {
-        /// The port.
-        name: String,
-    },
-}
 
 /// The switch.
 #[derive(Debug)]
@@ -261,71 +187,6 @@ impl<P: Poller> Switch<P> {
         NetworkId(id)
     }
 
-    /// Adds a port.
-    ///
-    /// # Errors
-    /// [`AddError`]; the port is dropped then.
-    pub fn add_port(
-        &mut self,
-        settings: PortSettings,
-        port: Box<dyn Port>,
-    ) -> Result<PortIndex, AddError> {
-        self.add_port_of(None, settings, port)
-    }
-
-    /// Adds a listener.
-    ///
-    /// # Errors
-    /// [`AddError`]; the listener is dropped then.
-    pub fn add_listener(
-        &mut self,
-        settings: ListenerSettings,
-        listener: Box<dyn Listener>,
-    ) -> Result<PortIndex, AddError> {
-        let index = self.vacancy(&settings.name)?;
-        let name = settings.name.clone();
-        let source = listener.source();
-        let state = ListenerState {
-            settings,
-            listener,
-            clients: 0,
-            accepted: 0,
-            turned_away: 0,
-            ended: PortCounters::default(),
-            accept_again_at: Nanos::NEVER,
-        };
-        self.place_mut(index).member = Member::Listener(Box::new(state));
-        let interest = Interest { readable: true, writable: false };
-        if let Err(source) = self.poller.add(source, self.token(index), interest) {
-            self.place_mut(index).member = Member::None;
-            return Err(AddError::Watch { name, source });
-        }
-        Ok(index)
-    }
-
-    /// Removes a port or a listener (with its clients). What it had queued is dropped and counted;
-    /// the last counters come back, a listener's being the sums of all its clients.
-    pub fn remove(&mut self, index: PortIndex) -> Option<PortCounters> {
-        let place = self.members.get_mut(usize::from(index.0))?;
-        match std::mem::take(&mut place.member) {
-            Member::None => None,
-            Member::Port(state) => {
-                place.generation = place.generation.wrapping_add(1);
-                Some(self.end_port(index, *state))
-            }
-            Member::Listener(mut state) => {
-                place.generation = place.generation.wrapping_add(1);
-                self.poller.remove(state.listener.source());
-                for client in self.clients_of(index) {
-                    if let Some(ended) = self.remove(client) {
-                        state.ended.add(&ended);
-                    }
-                }
-                Some(state.ended)
-            }
-        }
-    }
-
     /// Runs until [`Handle::stop`] or a port whose end is to stop the switch.
     ///
     /// # Errors
@@ -409,176 +270,6 @@ impl<P: Poller> Switch<P> {
         if self.port_mut(index).is_some_and(|port| port.blocked) {
             self.flush(index);
         }
-    }
-
-    fn accept(&mut self, index: PortIndex) {
-        for _ in 0..ACCEPTS_PER_TURN {
-            let again_at = self.now + ACCEPT_PAUSE;
-            let Some(state) = self.listener_mut(index) else { return };
-            match state.listener.accept() {
-                Ok(Some(client)) => self.welcome(index, client),
-                Ok(None) => return,
-                Err(error) => {
-                    let name = state.settings.name.clone();
-                    state.accept_again_at = again_at;
-                    let source = state.listener.source();
-                    let token = self.token(index);
-                    // Level-triggered: without this the loop would spin on a client it cannot take.
-                    let paused = self.poller.modify(source, token, Interest::default());
-                    self.due_at(again_at);
-                    if self.throttle.allows(self.now) {
-                        tracing::warn!(port = name, %error, ?paused, "cannot take a client");
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    fn welcome(&mut self, index: PortIndex, client: Box<dyn Port>) {
-        let Some(state) = self.listener_mut(index) else { return };
-        if state.clients >= state.settings.clients_max {
-            state.turned_away += 1;
-            let (name, most) = (state.settings.name.clone(), state.settings.clients_max);
-            if self.throttle.allows(self.now) {
-                tracing::warn!(
-                    port = name,
-                    most,
-                    "client turned away: there are as many as may be"
-                );
-            }
-            return;
-        }
-        state.accepted += 1;
-        let settings = PortSettings {
-            name: format!("{}.{}", state.settings.name, state.accepted),
-            network: state.settings.network,
-            policy: state.settings.policy.clone(),
-            when_gone: WhenGone::Remove,
-            waits: true,
-        };
-        let name = settings.name.clone();
-        match self.add_port_of(Some(index), settings, client) {
-            Ok(_) if self.throttle.allows(self.now) => tracing::info!(port = name, "connected"),
-            Ok(_) => {}
-            Err(error) => {
-                if let Some(state) = self.listener_mut(index) {
-                    state.turned_away += 1;
-                }
-                if self.throttle.allows(self.now) {
-                    tracing::warn!(port = name, %error, "client turned away");
-                }
-            }
-        }
-    }
-
-    fn add_port_of(
-        &mut self,
-        listener: Option<PortIndex>,
-        settings: PortSettings,
-        port: Box<dyn Port>,
-    ) -> Result<PortIndex, AddError> {
-        let index = self.vacancy(&settings.name)?;
-        let name = settings.name.clone();
-        let fabric = &mut self.networks[usize::from(settings.network.0)].fabric;
-        fabric
-            .add_port(index, settings.policy.clone())
-            .map_err(|source| AddError::Address { name: name.clone(), source })?;
-        let state = PortState::new(settings, port, listener, self.now);
-        self.place_mut(index).member = Member::Port(Box::new(state));
-        // From here on, `end_port` takes back whatever is counted.
-        if let Some(listener) = listener.and_then(|index| self.listener_mut(index)) {
-            listener.clients += 1;
-        }
-        self.fit_pool();
-        if let Err(source) = self.sync_watch(index) {
-            self.remove(index);
-            return Err(AddError::Watch { name, source });
-        }
-        self.due_at(self.now);
-        if self.expire_at == Nanos::NEVER {
-            self.expire_at = self.now + timers::EXPIRE_EVERY;
-            self.due_at(self.expire_at);
-        }
-        Ok(index)
-    }
-
-    /// A port's other end is gone for good.
-    fn port_gone(&mut self, index: PortIndex, why: &Gone) {
-        let Some(port) = port_of(&mut self.members, index) else { return };
-        if port.gone {
-            return;
-        }
-        port.gone = true;
-        port.blocked = false;
-        // Clients come and go as they like: what they do must not hide the end of any other port.
-        let allowed = port.listener.is_none() || self.throttle.allows(self.now);
-        let (name, when_gone) = (port.settings.name.clone(), port.settings.when_gone);
-        if allowed {
-            tracing::info!(port = name, %why, "port ended");
-        }
-        self.touch(index);
-        match when_gone {
-            WhenGone::Keep => self.drop_queue(index, DropReason::NoPeer),
-            WhenGone::Remove => {
-                self.remove(index);
-            }
-            WhenGone::Stop => {
-                self.drop_queue(index, DropReason::NoPeer);
-                self.stopping = true;
-            }
-        }
-    }
-
-    /// Brings a port that was taken from its place to its end.
-    fn end_port(&mut self, index: PortIndex, mut state: PortState) -> PortCounters {
-        if let Some((source, _)) = state.watched.take() {
-            self.poller.remove(source);
-        }
-        while let Some(frame) = state.queue.pop(&self.pool) {
-            state.counters.egress.dropped.count(DropReason::Removed);
-            self.pool.release(frame);
-        }
-        for frame in state.hold.drain(..) {
-            state.counters.ingress.received_frames += 1;
-            state.counters.ingress.received_bytes += frame.len_bytes() as u64;
-            state.counters.ingress.dropped.count(DropReason::Removed);
-            self.pool.release(frame);
-        }
-        if let Some(target) = state.waiting_on.and_then(|target| self.port_mut(target)) {
-            target.waiters.retain(|waiter| *waiter != index);
-        }
-        self.networks[usize::from(state.settings.network.0)].fabric.remove_port(index);
-        state.counters.kernel_dropped_frames = state.port.kernel_dropped_frames();
-        if let Some(listener) = state.listener.and_then(|index| self.listener_mut(index)) {
-            listener.clients -= 1;
-            listener.ended.add(&state.counters);
-        }
-        // Not resumed here: this may happen in the midst of another port's inbox.
-        self.abandoned.extend(state.waiters.drain(..));
-        self.fit_pool();
-        state.counters
-    }
-
-    fn fit_pool(&mut self) {
-        let ports = self.members.iter().filter(|p| matches!(p.member, Member::Port(_))).count();
-        self.pool.set_budget_bytes(POOL_BASE_BYTES + ports.max(2) * POOL_PORT_BYTES);
-    }
-
-    fn vacancy(&mut self, name: &str) -> Result<PortIndex, AddError> {
-        let free = self.members.iter().position(|place| matches!(place.member, Member::None));
-        let place = free.unwrap_or(self.members.len());
-        if place >= PORTS_MAX {
-            return Err(AddError::TooMany { name: name.to_owned() });
-        }
-        if place == self.members.len() {
-            self.members.push(Place::default());
-        }
-        Ok(PortIndex(u16::try_from(place).unwrap_or(u16::MAX)))
-    }
-
-    fn clients_of(&self, listener: PortIndex) -> Vec<PortIndex> {
-        self.ports().filter(|(_, p)| p.listener == Some(listener)).map(|(index, _)| index).collect()
     }
 
     fn ports(&self) -> impl Iterator<Item = (PortIndex, &PortState)> {
@@ -668,9 +359,3 @@ impl PortState {
         self.gone || self.waiting_on.is_some() || self.read_again_at != Nanos::NEVER
     }
 }
-
-/// How many clients one turn of a listener takes.
-const ACCEPTS_PER_TURN: usize = 16;
-
-/// How long a listener rests when a client cannot be taken, no descriptor being left, say.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
