@@ -8,7 +8,7 @@ use vswitch::MacAddr;
 use vswitch::poller::Epoll;
 use vswitch::port::linux::{
     BufferShortage, Granted, InheritedError, PacketPortError, PathError, StreamConnectPort,
-    StreamListener, TapError, TapPort, UnixgramPort, inherit,
+    StreamListener, TapError, TapPort, UnixgramPort, granted_to_unix_sockets, inherit,
 };
 
 use crate::access::Access;
@@ -32,6 +32,9 @@ pub enum LinuxError {
     /// No poller.
     #[error("epoll: {0}")]
     Poller(#[source] io::Error),
+    /// No socket at all.
+    #[error("open a socket: {0}")]
+    Socket(#[source] io::Error),
     /// A socket's path.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -94,12 +97,13 @@ impl Platform for Linux {
             group: access.group,
             mode: access.mode,
         };
+        if !matches!(attachment, Attachment::Tap(_)) {
+            self.tell_shortage(granted_to_unix_sockets().map_err(LinuxError::Socket)?);
+        }
         Ok(match attachment {
             Attachment::Fd(number) => Attached::Port(inherit(number)?),
             Attachment::Unixgram(path) => {
-                let port = UnixgramPort::bind(&absolute(path), socket_access)?;
-                self.tell_shortage(port.granted());
-                Attached::Port(Box::new(port))
+                Attached::Port(Box::new(UnixgramPort::bind(&absolute(path), socket_access)?))
             }
             Attachment::Stream(path) => {
                 Attached::Listener(Box::new(StreamListener::bind(&absolute(path), socket_access)?))

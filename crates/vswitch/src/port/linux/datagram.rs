@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use super::mmsg::Mmsg;
-use super::socket_buffers::{self, Granted};
+use super::socket_buffers;
 use crate::poller::Source;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 
@@ -13,7 +13,6 @@ use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 pub struct DatagramPort {
     socket: OwnedFd,
     mmsg: Mmsg,
-    granted: Granted,
 }
 
 impl DatagramPort {
@@ -21,14 +20,8 @@ impl DatagramPort {
     /// changed: it may be shared with another process.
     #[must_use]
     pub fn new(socket: OwnedFd) -> Self {
-        let granted = socket_buffers::enlarge(&socket);
-        Self { socket, mmsg: Mmsg::default(), granted }
-    }
-
-    /// The socket's buffers.
-    #[must_use]
-    pub fn granted(&self) -> Granted {
-        self.granted
+        socket_buffers::enlarge(&socket);
+        Self { socket, mmsg: Mmsg::default() }
     }
 }
 

@@ -20,7 +20,7 @@ pub use datagram::DatagramPort;
 pub use inherited::{InheritedError, inherit};
 pub use listener::StreamListener;
 pub use packet::{FILTER_ADDRESSES_MAX, PacketPort, PacketPortError};
-pub use socket_buffers::{BufferShortage, Granted};
+pub use socket_buffers::{BufferShortage, Granted, granted_to_unix_sockets};
 pub use socket_path::{Access, PATH_MAX_BYTES, PathError};
 pub use stream::StreamPort;
 pub use stream_connect::StreamConnectPort;

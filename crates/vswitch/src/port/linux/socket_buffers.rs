@@ -47,6 +47,15 @@ impl Granted {
     }
 }
 
+/// What a unix socket of this process is granted now. Ports whose sockets come later (a listener's
+/// clients) or from elsewhere will have the same.
+///
+/// # Errors
+/// When there is no descriptor left for a socket.
+pub fn granted_to_unix_sockets() -> std::io::Result<Granted> {
+    Ok(enlarge(&std::os::unix::net::UnixDatagram::unbound()?))
+}
+
 /// Makes both buffers of a socket as large as wanted, past the system's limit where that is
 /// allowed, and reads back what there is.
 pub(super) fn enlarge(socket: &impl AsFd) -> Granted {

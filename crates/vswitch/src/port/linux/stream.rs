@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{MsgFlags, recv, sendmsg};
 
-use super::socket_buffers::{self, Granted};
+use super::socket_buffers;
 use crate::counters::DropReason;
 use crate::framing::{Deframer, PREFIX_BYTES, prefix};
 use crate::poller::Source;
@@ -48,7 +48,6 @@ pub struct StreamPort {
     rest_written: usize,
     /// For so many calls more, the reader is taken for a slow one.
     slow_calls: u32,
-    granted: Granted,
 }
 
 /// One piece of a write.
@@ -69,7 +68,7 @@ impl StreamPort {
 
     /// As [`Self::new`], the `generation`th in the life of its port.
     pub(super) fn numbered(socket: OwnedFd, generation: u32) -> Self {
-        let granted = socket_buffers::enlarge(&socket);
+        socket_buffers::enlarge(&socket);
         Self {
             socket,
             generation,
@@ -78,14 +77,7 @@ impl StreamPort {
             rest: Vec::new(),
             rest_written: 0,
             slow_calls: 0,
-            granted,
         }
-    }
-
-    /// The socket's buffers.
-    #[must_use]
-    pub fn granted(&self) -> Granted {
-        self.granted
     }
 
     /// Writes what is left of a frame begun before.

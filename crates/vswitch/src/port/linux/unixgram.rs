@@ -22,7 +22,7 @@ use super::mmsg::Mmsg;
 use super::next_look;
 use super::peer_connect;
 use super::peer_record::PeerRecord;
-use super::socket_buffers::{self, Granted};
+use super::socket_buffers;
 use super::socket_path::{Access, PathError, SocketPath};
 use super::sys::{self, PeerAddress};
 use crate::counters::DropReason;
@@ -38,7 +38,6 @@ pub struct UnixgramPort {
     mmsg: Mmsg,
     peer: Peer,
     record: PeerRecord,
-    granted: Granted,
     /// A peer to which the switch could not connect was told of already.
     warned: bool,
 }
@@ -63,17 +62,11 @@ impl UnixgramPort {
     /// [`PathError`].
     pub fn bind(path: &Path, access: Access) -> Result<Self, PathError> {
         let (socket, path) = SocketPath::bind(path, SockType::Datagram, access)?;
-        let granted = socket_buffers::enlarge(&socket);
+        socket_buffers::enlarge(&socket);
         let record = PeerRecord::beside(path.as_path());
         let left = record.peer().and_then(PeerAddress::at);
         let peer = left.map_or(Peer::Unknown, Peer::Lost);
-        Ok(Self { path, socket, mmsg: Mmsg::default(), peer, record, granted, warned: false })
-    }
-
-    /// The socket's buffers.
-    #[must_use]
-    pub fn granted(&self) -> Granted {
-        self.granted
+        Ok(Self { path, socket, mmsg: Mmsg::default(), peer, record, warned: false })
     }
 
     /// Looks at who sent the first datagram that waits, and connects to them. `None` when
