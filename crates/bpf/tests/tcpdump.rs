@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Seek as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use bpf::stock::FrameSelector;
 use bpf::{Dialect, Metadata, Program, run};
 use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
+use testkit::tcpdump;
 
 #[allow(dead_code, reason = "shared by tests that each need a part of it")]
 mod common;
@@ -16,7 +17,7 @@ use common::{Random, seed};
 
 #[test]
 fn stock_filters_agree_on_ten_thousand_frames() {
-    if !testkit::tool_or_skip("tcpdump", "tcpdump") {
+    if !tcpdump::or_skip() {
         return;
     }
     let seed = seed(0x7463_7064, 0);
@@ -48,7 +49,7 @@ fn stock_filters_agree_on_ten_thousand_frames() {
 /// What `tcpdump` compiles itself, run here: both dialects run foreign programs as it does.
 #[test]
 fn programs_of_tcpdump_run_as_in_tcpdump() {
-    if !testkit::tool_or_skip("tcpdump", "tcpdump") {
+    if !tcpdump::or_skip() {
         return;
     }
     let mut random = Random::new(seed(0x7463_7032, 0));
@@ -65,7 +66,7 @@ fn programs_of_tcpdump_run_as_in_tcpdump() {
     ] {
         let expected = by_tcpdump(&frames, expression);
         for form in ["-d", "-dd", "-ddd"] {
-            let output = Command::new("tcpdump")
+            let output = tcpdump::command()
                 .args(["-y", "EN10MB", form, expression])
                 .output()
                 .expect("tcpdump starts");
@@ -104,7 +105,7 @@ fn by_tcpdump(frames: &[Vec<u8>], expression: &str) -> Vec<bool> {
     }
     let mut capture = capture.into_writer();
     capture.rewind().expect("rewind");
-    let output = Command::new("tcpdump")
+    let output = tcpdump::command()
         .args(["-r", "-", "-w", "-", expression])
         .stdin(Stdio::from(capture))
         .stderr(Stdio::piped())

@@ -156,11 +156,11 @@ fn run_counts_and_lists() {
 
 #[test]
 fn run_agrees_with_tcpdump() {
-    if !testkit::tool_or_skip("tcpdump", "tcpdump") {
+    if !testkit::tcpdump::or_skip() {
         return;
     }
     let tcpdump = |arguments: &[&str]| {
-        let output = Command::new("tcpdump").args(arguments).output().expect("tcpdump starts");
+        let output = testkit::tcpdump::command().args(arguments).output().expect("tcpdump starts");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let dir = testkit::scratch_dir();
