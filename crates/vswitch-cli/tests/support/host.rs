@@ -11,6 +11,7 @@ use nix::sys::socket::{
 
 use super::frame::{Mac, parse_mac};
 use super::lab::{ip, link};
+use super::wait_for;
 
 /// A host of its own: what [`Host::run`] runs sees its interfaces and no others.
 #[derive(Debug)]
@@ -57,6 +58,11 @@ impl Host {
         let host = Self::new();
         host.take(far, address);
         ip(&format!("link set {card} up"));
+        // The kernel tells of a new carrier up to a second late; a picture taken before would
+        // differ from every later one.
+        wait_for("the cable's carrier", || {
+            link(card).is_some_and(|link| link["operstate"] == "UP")
+        });
         host
     }
 

@@ -70,6 +70,11 @@ pub(crate) fn members(bridge: &str) -> Vec<String> {
 /// Every interface with all that a switch must leave as it was: two of these are equal when
 /// nothing was left behind, and nothing changed.
 pub(crate) fn snapshot() -> BTreeMap<String, Value> {
+    wait_for("the carriers to be told of", || ip_json("addr").iter().all(is_told));
+    picture()
+}
+
+fn picture() -> BTreeMap<String, Value> {
     let links = ip_json("addr");
     links.into_iter().map(|link| (link["ifname"].to_string(), lasting(&link))).collect()
 }
@@ -78,8 +83,17 @@ pub(crate) fn snapshot() -> BTreeMap<String, Value> {
 #[track_caller]
 pub(crate) fn expect_as_before(before: &BTreeMap<String, Value>) {
     // The kernel tells of lost carriers a moment later.
-    let is_as_before = testkit::wait_until(SOON, || snapshot() == *before);
-    assert!(is_as_before, "before: {before:#?}\nafter: {:#?}", snapshot());
+    let is_as_before = testkit::wait_until(SOON, || picture() == *before);
+    assert!(is_as_before, "before: {before:#?}\nafter: {:#?}", picture());
+}
+
+/// Whether the state that is told of a link is that of its carrier: the kernel's link watch may be
+/// a second late with it.
+fn is_told(link: &Value) -> bool {
+    let flags = link["flags"].as_array().expect("flags");
+    let has = |flag: &str| flags.iter().any(|has| has == flag);
+    let (carrier, up) = (has("LOWER_UP"), link["operstate"] == "UP");
+    has("LOOPBACK") || if up { carrier } else { !(carrier && has("NO-CARRIER")) }
 }
 
 fn lasting(link: &Value) -> Value {
