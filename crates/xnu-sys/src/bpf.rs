@@ -1,42 +1,50 @@
-//! `<net/bpf.h>`: the Berkeley packet filter's instruction and limits (XNU `bsd/net/bpf.h`).
+//! `<net/bpf.h>`: the Berkeley packet filter (XNU `bsd/net/bpf.h`).
 
-/// One instruction of a classic BPF program (`struct bpf_insn`): 8 bytes, aligned to 4.
-///
-/// Linux's `struct sock_filter` has the same layout.
-#[allow(non_camel_case_types, reason = "named as the C header names it")]
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct bpf_insn {
-    /// Operation code.
-    pub code: u16,
-    /// Instructions to skip when a condition holds.
-    pub jt: u8,
-    /// Instructions to skip when a condition does not hold.
-    pub jf: u8,
-    /// Generic operand.
-    pub k: u32,
+use crate::BpfDevice;
+use crate::sys_ioccom::iow;
+
+header! {
+    header "net/bpf.h", public;
+
+    /// One instruction of a classic BPF program: 8 bytes, aligned to 4. Linux's `struct sock_filter`
+    /// has the same layout.
+    struct bpf_insn: 8, 4, () {
+        /// Operation code.
+        code: u16 = 0,
+        /// Instructions to skip when a condition holds.
+        jt: u8 = 2,
+        /// Instructions to skip when a condition does not hold.
+        jf: u8 = 3,
+        /// Generic operand.
+        k: u32 = 4,
+    }
+
+    /// A filter as `BIOCSETF` takes it.
+    struct bpf_program: 16, 8, () {
+        /// How many instructions.
+        bf_len: u32 = 0,
+        /// Nothing.
+        bf_pad: u32 = 4,
+        /// Pointer to the first.
+        bf_insns: u64 = 8,
+    }
+
+    /// Most instructions of one program; `bpf_validate` refuses more (`bsd/net/bpf_filter.c`).
+    const BPF_MAXINSNS: usize = 512;
+
+    /// 32-bit words of scratch memory that a program has.
+    const BPF_MEMWORDS: u32 = 16;
+
+    /// What `debug.bpf_maxbufsize` is unless changed, in bytes. It bounds the offsets of packet loads
+    /// in `bpf_validate`; since macOS 13 the size of a device's buffer no longer depends on it.
+    const BPF_MAXBUFSIZE: u32 = 0x80000;
+
+    /// Smallest buffer of a BPF device, in bytes.
+    const BPF_MINBUFSIZE: u32 = 32;
+
+    /// Sets the filter; throws away what was captured.
+    pointer request BIOCSETF(bpf_program) on BpfDevice = iow::<bpf_program>(b'B', 103), 0x8010_4267;
+
+    /// Sets the filter, and keeps what was captured.
+    pointer request BIOCSETFNR(bpf_program) on BpfDevice = iow::<bpf_program>(b'B', 126), 0x8010_427e;
 }
-
-/// Most instructions of one program; `bpf_validate` refuses more (`bsd/net/bpf_filter.c`).
-pub const BPF_MAXINSNS: usize = 512;
-
-/// 32-bit words of scratch memory that a program has.
-pub const BPF_MEMWORDS: u32 = 16;
-
-/// What `debug.bpf_maxbufsize` is unless changed, in bytes. It bounds the offsets of packet loads
-/// in `bpf_validate`; since macOS 13 the size of a device's buffer no longer depends on it.
-pub const BPF_MAXBUFSIZE: u32 = 0x80000;
-
-/// Smallest buffer of a BPF device, in bytes.
-pub const BPF_MINBUFSIZE: u32 = 32;
-
-const _: () = {
-    use std::mem::{align_of, offset_of, size_of};
-    assert!(size_of::<bpf_insn>() == 8);
-    assert!(align_of::<bpf_insn>() == 4);
-    assert!(offset_of!(bpf_insn, code) == 0);
-    assert!(offset_of!(bpf_insn, jt) == 2);
-    assert!(offset_of!(bpf_insn, jf) == 3);
-    assert!(offset_of!(bpf_insn, k) == 4);
-    assert!(BPF_MAXBUFSIZE == 512 * 1024);
-};

@@ -1,11 +1,44 @@
-//! The XNU ABI as Rust types.
+//! The XNU ABI as Rust types, and the one face through which XNU is called.
 //!
-//! What macOS's kernel interfaces look like in memory, as fixed-width `repr(C)` types and numbers,
-//! each pinned by a `const` assertion, so that the crate builds and is checked on every host. C
-//! names are kept here and only here.
+//! - One module for each header of XNU ([`net_if`], [`bpf`], [`if_bridgevar`], …): `repr(C)` types of
+//!   fixed width and numbers under their C names, which are kept here and only here. Each size,
+//!   offset and number is pinned by a `const` assertion, so that the crate builds and is checked on
+//!   every host, and is in one list ([`abi`]) that `cargo xtask abi` prints and that a C compiler
+//!   compares with the macOS headers.
+//! - [`Kernel`]: the list of system calls that this project makes of XNU. [`Host`] is the real
+//!   kernel, and the only code that calls it; off macOS each of its calls is `ENOSYS`. A simulated
+//!   XNU is another.
+//! - [`Descriptor`]: an open descriptor, of a kernel and of a kind, with the requests (ioctls) that
+//!   this kind takes as safe methods; [`Messages`]: many datagrams by one call.
 //!
-//! Today it holds what the filter machine needs ([`bpf`]). The requests, the typed ioctls and the
-//! face through which calls are made are not written yet.
-#![forbid(unsafe_code)]
+//! Pointers within structures are `u64`, as they are on the two 64-bit Macs.
+
+#[macro_use]
+mod header;
+
+pub mod abi;
+mod descriptor;
+mod errno;
+mod host;
+mod kernel;
+mod messages;
+mod name;
+mod request;
 
 pub mod bpf;
+pub mod net_if;
+pub mod sys_event;
+pub mod sys_fcntl;
+pub mod sys_ioccom;
+pub mod sys_socket;
+pub mod sys_socket_private;
+
+pub use descriptor::{
+    BpfDevice, Control, Descriptor, KernelEvents, Kind, Kqueue, Ndrv, UnixSocket,
+};
+pub use errno::{Errno, SyscallError};
+pub use host::Host;
+pub use kernel::{InterfaceAddress, Kernel, SocketAddress};
+pub use messages::{MESSAGES_MAX, Messages};
+pub use name::{InterfaceName, NameError};
+pub use request::{DriverCommand, Plain, Request};

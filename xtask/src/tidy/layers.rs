@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ndrv", &["xnu-sys"]),
     ("afpacket", &[]),
     ("vswitch", &["xnu-sys", "ifctl", "bpf", "ndrv", "afpacket"]),
-    ("vswitchd", &["vswitch", "ifctl"]),
+    ("vswitchd", &["vswitch", "ifctl", "xnu-sys"]),
     ("probe", &[]),
     ("vswitch-cli", &["vswitchd", "ifctl", "bpf", "probe"]),
     ("testkit", &[]),

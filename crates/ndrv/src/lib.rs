@@ -1,0 +1,1 @@
+//! `PF_NDRV` raw sockets of XNU.
