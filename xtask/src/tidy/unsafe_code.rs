@@ -18,6 +18,14 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/vswitch/src/poller/epoll.rs", "epoll(7) and eventfd(2)"),
     ("crates/vswitch/src/port/linux/mmsg.rs", "recvmmsg(2) and sendmmsg(2) take pointers"),
     ("crates/vswitch/src/port/linux/sys.rs", "peers' addresses, TUNSETIFF, a descriptor adopted"),
+    ("crates/xnu-sys/src/descriptor.rs", "a request's argument goes by pointer"),
+    ("crates/xnu-sys/src/host/addresses.rs", "getifaddrs(3) gives a list linked by pointers"),
+    ("crates/xnu-sys/src/host/elsewhere.rs", "has the face's unsafe methods, never callable"),
+    ("crates/xnu-sys/src/host/macos.rs", "system calls take pointers and give descriptors"),
+    ("crates/xnu-sys/src/host/message_calls.rs", "a symbol becomes the function that it is"),
+    ("crates/xnu-sys/src/kernel.rs", "declares calls that take pointers"),
+    ("crates/xnu-sys/src/messages.rs", "recvmsg_x and sendmsg_x take arrays of pointers"),
+    ("crates/xnu-sys/src/request.rs", "says which types are plain data"),
 ];
 
 /// Every `unsafe` outside the table, every stale line of the table, and every crate root that
