@@ -1,0 +1,86 @@
+//! What each modelled macOS can do: the table of differences, row by row from the contract.
+
+/// A modelled macOS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MacOs {
+    /// macOS 12 (xnu-8020).
+    V12,
+    /// macOS 13 (xnu-8796).
+    V13,
+    /// macOS 14.0 (xnu-10002.1).
+    V14_0,
+    /// macOS 14.4 (xnu-10063).
+    V14_4,
+    /// macOS 15 (xnu-11417).
+    V15,
+}
+
+impl MacOs {
+    /// All of them, oldest first.
+    pub const ALL: [Self; 5] = [Self::V12, Self::V13, Self::V14_0, Self::V14_4, Self::V15];
+
+    /// What it can do.
+    #[must_use]
+    pub const fn capabilities(self) -> Capabilities {
+        Capabilities {
+            bpf_buffer_bytes_max: if self.is_since(Self::V13) { 32 << 20 } else { 512 << 10 },
+            bpf_writes_by_mtu: self.is_since(Self::V14_0),
+            bpf_batch_write: self.is_since(Self::V14_4),
+            bpf_direction: self.is_since(Self::V14_0),
+            bpf_no_timestamp: self.is_since(Self::V15),
+            bpf_drop_input: self.is_since(Self::V15),
+            socket_buffers_clamp: self.is_since(Self::V14_4),
+            dgram_write_event_sees_peer: self.is_since(Self::V13),
+            dgram_reader_wakes_writer: self.is_since(Self::V15),
+            messages_max: if self.is_since(Self::V14_0) { 256 } else { 100 },
+            messages_are_strict: !self.is_since(Self::V14_0),
+            bridge_early_input: self.is_since(Self::V15),
+            bridge_uses_virtio: self.is_since(Self::V15),
+            feth_tso: self.is_since(Self::V13),
+            feth_lro: self.is_since(Self::V14_0),
+            feth_vlan_tagging: self.is_since(Self::V15),
+        }
+    }
+
+    const fn is_since(self, first: Self) -> bool {
+        self as u8 >= first as u8
+    }
+}
+
+/// What a version can do; each field names its row of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `BIOCSBLEN` clamps to this: `debug.bpf_maxbufsize` up to 12, 32 MiB since 13 (§5).
+    pub bpf_buffer_bytes_max: u32,
+    /// A BPF write is bounded by the MTU and 18 bytes (since 14.0), not by 2,048 (§5, C15, C16).
+    pub bpf_writes_by_mtu: bool,
+    /// `BIOCSBATCHWRITE` and `BIOCSWRITEMAX` (since 14.1: here 14.4) (§1b).
+    pub bpf_batch_write: bool,
+    /// `BIOCSDIRECTION` (since 14.0) (§1b).
+    pub bpf_direction: bool,
+    /// `BIOCSNOTSTAMP` (since 15.0) (§1b).
+    pub bpf_no_timestamp: bool,
+    /// `BIOCSDVRTIN` (since 15.0) (§5, C22).
+    pub bpf_drop_input: bool,
+    /// Socket buffers over the limit are clamped (since 14.4), not refused with `ENOBUFS` (§7).
+    pub socket_buffers_clamp: bool,
+    /// `EVFILT_WRITE` of a datagram socket looks at the peer's room (since 13) (§7).
+    pub dgram_write_event_sees_peer: bool,
+    /// A reader wakes the writer (since 15.0) (§7, M25).
+    pub dgram_reader_wakes_writer: bool,
+    /// `kern.ipc.maxrecvmsgx` and `maxsendmsgx`: 100 up to 13, 256 since 14.0 (C23).
+    pub messages_max: u32,
+    /// Up to 13, `recvmsg_x` and `sendmsg_x` want `msg_flags` to be 0, bad flags are `EOPNOTSUPP`, and
+    /// `sendmsg_x` counts 1 to 1,024 (§7, C23, C24).
+    pub messages_are_strict: bool,
+    /// The bridge's input path of 15.0 (C1 to C7).
+    pub bridge_early_input: bool,
+    /// `IFBIF_USES_VIRTIO` (15.4) (§3).
+    pub bridge_uses_virtio: bool,
+    /// `net.link.fake.tso_support` (since 13) (§4).
+    pub feth_tso: bool,
+    /// `net.link.fake.lro` (since 14) (§4).
+    pub feth_lro: bool,
+    /// `net.link.fake.vlan_tagging` and `separate_frame_header` (since 15) (§4).
+    pub feth_vlan_tagging: bool,
+}
