@@ -17,6 +17,7 @@
 
 mod ancillary;
 mod asm;
+pub mod capture;
 mod disasm;
 mod insn;
 mod interp;
