@@ -6,9 +6,12 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::bpf::{BIOCSETF, BIOCSETFNR, bpf_insn, bpf_program};
-use crate::net_if::{SIOCGDRVSPEC, SIOCSDRVSPEC, ifdrv};
-use crate::sys_socket::{AF_LOCAL, SOCK_DGRAM};
+use crate::net_if::ifdrv;
+use crate::sys_socket::{AF_INET, AF_LOCAL, SOCK_DGRAM};
+use crate::sys_sockio::{SIOCGDRVSPEC, SIOCSDRVSPEC};
 use crate::{DriverCommand, Errno, InterfaceName, Kernel, Plain, Request, SyscallError};
+
+mod lists;
 
 /// What a descriptor is of; decides which requests it takes.
 pub trait Kind: Send + Sync + 'static {}
@@ -107,6 +110,27 @@ impl<K: Kernel, T> Descriptor<K, T> {
         self.kernel.write(&self.fd, bytes)
     }
 
+    /// Sets a socket's option that is a number, such as `SO_SNDBUF` of `SOL_SOCKET`. What was
+    /// granted may be less: [`Self::option_u32`].
+    ///
+    /// # Errors
+    /// What `setsockopt` says. `ENOBUFS`: more than the kernel allows, up to macOS 14.3.
+    pub fn set_option_u32(&self, level: i32, name: i32, value: u32) -> Result<(), SyscallError> {
+        let result = self.kernel.setsockopt(&self.fd, level, name, &value.to_ne_bytes());
+        result.map_err(|errno| SyscallError { call: "setsockopt", errno })
+    }
+
+    /// A socket's option that is a number.
+    ///
+    /// # Errors
+    /// What `getsockopt` says.
+    pub fn option_u32(&self, level: i32, name: i32) -> Result<u32, SyscallError> {
+        let mut value = [0; 4];
+        let result = self.kernel.getsockopt(&self.fd, level, name, &mut value);
+        result.map_err(|errno| SyscallError { call: "getsockopt", errno })?;
+        Ok(u32::from_ne_bytes(value))
+    }
+
     /// Makes the descriptor non-blocking and keeps it from programs that this one starts.
     ///
     /// # Errors
@@ -122,14 +146,27 @@ impl<K: Kernel, T> Descriptor<K, T> {
 }
 
 impl<K: Kernel> Descriptor<K, Control> {
-    /// A socket for requests about interfaces: `AF_LOCAL`, so that no protocol's own requests get in
-    /// the way (`soioctl` and `ifioctl`, XNU `bsd/kern/sys_socket.c`, `bsd/net/if.c`).
+    /// A socket for requests about interfaces: `AF_LOCAL`, so that no protocol's own requests get
+    /// in the way (`soioctl` and `ifioctl`, XNU `bsd/kern/sys_socket.c`, `bsd/net/if.c`).
     ///
     /// # Errors
     /// When the process or the system has no descriptor left.
     pub fn control(kernel: K) -> Result<Self, SyscallError> {
+        Self::control_of(kernel, AF_LOCAL)
+    }
+
+    /// A socket for the requests that IPv4 itself answers: `SIOCAIFADDR`, `SIOCDIFADDR`,
+    /// `SIOCGIFADDR`.
+    ///
+    /// # Errors
+    /// As [`Self::control`].
+    pub fn control_of_ipv4(kernel: K) -> Result<Self, SyscallError> {
+        Self::control_of(kernel, AF_INET)
+    }
+
+    fn control_of(kernel: K, family: i32) -> Result<Self, SyscallError> {
         let fd = kernel
-            .socket(AF_LOCAL, SOCK_DGRAM, 0)
+            .socket(family, SOCK_DGRAM, 0)
             .map_err(|errno| SyscallError { call: "socket", errno })?;
         let this = Self::new(kernel, fd);
         this.set_nonblocking_and_cloexec()?;
@@ -157,7 +194,7 @@ impl<K: Kernel> Descriptor<K, Control> {
         let spec: *mut ifdrv = &raw mut spec;
         // SAFETY: the request takes an ifdrv; its data points to an A of the length given, which is
         // plain data, lives across the call and is borrowed by nobody else. Commands whose argument
-        // holds a pointer are not public as such (`bridge_list` makes that argument itself).
+        // holds a pointer are not public: `lists` makes such arguments itself.
         let result =
             unsafe { self.kernel.ioctl(&self.fd, request.number(), spec.cast::<c_void>()) };
         result.map_err(|errno| SyscallError { call: command.name(), errno })

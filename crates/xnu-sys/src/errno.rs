@@ -47,7 +47,9 @@ errnos! {
     EINTR = 4, "interrupted";
     EIO = 5, "input/output error";
     ENXIO = 6, "no such device";
+    E2BIG = 7, "too much";
     EBADF = 9, "bad file descriptor";
+    EDEADLK = 11, "it would wait for itself";
     ENOMEM = 12, "no memory";
     EACCES = 13, "permission denied";
     EFAULT = 14, "bad address";
@@ -64,6 +66,7 @@ errnos! {
     EPIPE = 32, "broken pipe";
     ERANGE = 34, "out of range";
     EAGAIN = 35, "resource temporarily unavailable";
+    EINPROGRESS = 36, "in progress";
     EALREADY = 37, "already so";
     ENOTSOCK = 38, "not a socket";
     EDESTADDRREQ = 39, "destination address required";
@@ -76,14 +79,20 @@ errnos! {
     EADDRINUSE = 48, "address in use";
     EADDRNOTAVAIL = 49, "address not available";
     ENETDOWN = 50, "the interface is down";
+    ENETUNREACH = 51, "network unreachable";
+    ECONNABORTED = 53, "connection aborted";
     ECONNRESET = 54, "the peer closed its end";
     ENOBUFS = 55, "no buffer space";
     EISCONN = 56, "connected already";
     ENOTCONN = 57, "not connected";
+    ESHUTDOWN = 58, "shut down";
     ETIMEDOUT = 60, "timed out";
     ECONNREFUSED = 61, "nobody is there";
     ENAMETOOLONG = 63, "name too long";
+    EHOSTUNREACH = 65, "host unreachable";
+    ENOTEMPTY = 66, "not empty";
     ENOSYS = 78, "no such system call here";
+    ECANCELED = 89, "cancelled";
     EOPNOTSUPP = 102, "operation not supported";
 }
 

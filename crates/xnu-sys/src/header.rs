@@ -3,8 +3,8 @@
 
 /// The types and numbers of one header of XNU.
 ///
-/// - `header "net/if.h", public;` (or `private`): public ones are in the macOS SDK, and a C compiler
-///   compares them; private ones are declared here alone.
+/// - `header "net/if.h", public;` (or `private`): public ones are in the macOS SDK, and a C
+///   compiler compares them; private ones are declared here alone.
 /// - `struct NAME: size, align, (repr) { field: type = offset, … }`, `(repr)` being `()` or
 ///   `(, packed(4))` and the like.
 /// - `const NAME: type = value;`

@@ -9,13 +9,13 @@ use crate::sys_event::kevent64_s;
 use crate::sys_socket_private::msghdr_x;
 use crate::{Errno, InterfaceName};
 
-/// The system calls that this project makes of XNU: those of [`Host`](crate::Host), the real one, or
-/// of a simulated one.
+/// The system calls that this project makes of XNU: those of [`Host`](crate::Host), the real one,
+/// or of a simulated one.
 ///
-/// A value is a handle to a kernel, as one process sees it; clones are the same process. All numbers
-/// (flags, options, errors) are XNU's, on every host. Interrupted calls (`EINTR`) are made again by
-/// the implementation, [`Self::kevent64`] excepted. No call but [`Self::kevent64`], [`Self::sleep`]
-/// and reads of descriptors that were not made non-blocking waits.
+/// A value is a handle to a kernel, as one process sees it; clones are the same process. All
+/// numbers (flags, options, errors) are XNU's, on every host. Interrupted calls (`EINTR`) are made
+/// again by the implementation, [`Self::kevent64`] excepted. No call but [`Self::kevent64`],
+/// [`Self::sleep`] and reads of descriptors that were not made non-blocking waits.
 ///
 /// # Errors
 /// Each call gives the [`Errno`] that XNU gives; `ENOSYS` where the call does not exist.
@@ -122,8 +122,8 @@ pub trait Kernel: Clone + fmt::Debug + Send + Sync + 'static {
     /// `kqueue(2)`.
     fn kqueue(&self) -> Result<Self::Fd, Errno>;
 
-    /// `kevent64(2)`: makes `changes`, waits up to `timeout` (`None`: without end) until an event is
-    /// there or, with `KEVENT_FLAG_IMMEDIATE`, not at all; how many were put into `events`.
+    /// `kevent64(2)`: makes `changes`, waits up to `timeout` (`None`: without end) until an event
+    /// is there or, with `KEVENT_FLAG_IMMEDIATE`, not at all; how many were put into `events`.
     fn kevent64(
         &self,
         kqueue: &Self::Fd,

@@ -1,7 +1,7 @@
 //! The XNU ABI as Rust types, and the one face through which XNU is called.
 //!
-//! - One module for each header of XNU ([`net_if`], [`bpf`], [`if_bridgevar`], …): `repr(C)` types of
-//!   fixed width and numbers under their C names, which are kept here and only here. Each size,
+//! - One module for each header of XNU ([`net_if`], [`bpf`], [`if_bridgevar`], …): `repr(C)` types
+//!   of fixed width and numbers under their C names, which are kept here and only here. Each size,
 //!   offset and number is pinned by a `const` assertion, so that the crate builds and is checked on
 //!   every host, and is in one list ([`abi`]) that `cargo xtask abi` prints and that a C compiler
 //!   compares with the macOS headers.
@@ -13,10 +13,13 @@
 //!
 //! Pointers within structures are `u64`, as they are on the two 64-bit Macs.
 
+#![recursion_limit = "512"]
+
 #[macro_use]
 mod header;
 
 pub mod abi;
+pub mod address;
 mod descriptor;
 mod errno;
 mod host;
@@ -26,12 +29,30 @@ mod name;
 mod request;
 
 pub mod bpf;
+pub mod bpf_private;
+pub mod if_bridgevar;
+pub mod if_dl;
+pub mod if_fake_var;
+pub mod if_media;
+pub mod if_types;
+pub mod ndrv;
 pub mod net_if;
+pub mod net_if_private;
+pub mod net_if_var;
+pub mod net_kev;
+pub mod netinet_in;
 pub mod sys_event;
+pub mod sys_event_private;
 pub mod sys_fcntl;
+pub mod sys_filio;
 pub mod sys_ioccom;
+pub mod sys_kern_event;
 pub mod sys_socket;
 pub mod sys_socket_private;
+pub mod sys_sockio;
+pub mod sys_sockio_private;
+pub mod sys_time;
+pub mod sys_un;
 
 pub use descriptor::{
     BpfDevice, Control, Descriptor, KernelEvents, Kind, Kqueue, Ndrv, UnixSocket,

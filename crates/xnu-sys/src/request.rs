@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 /// follows.
 ///
 /// # Safety
-/// Every bit pattern is a valid value, zeros included. The type is `Copy` and `repr(C)`, a primitive
-/// integer, or an array of such.
+/// Every bit pattern is a valid value, zeros included. The type is `Copy` and `repr(C)`, a
+/// primitive integer, or an array of such.
 pub unsafe trait Plain: Copy {
     /// All bytes zero.
     #[must_use]

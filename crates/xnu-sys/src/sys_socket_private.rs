@@ -1,8 +1,11 @@
-//! `<sys/socket_private.h>`: the messages of `recvmsg_x` and `sendmsg_x`, which the SDK does not have
-//! (in XNU `bsd/sys/socket.h` up to macOS 14).
+//! `<sys/socket_private.h>`: the messages of `recvmsg_x` and `sendmsg_x`, which the SDK does not
+//! have (in XNU `bsd/sys/socket.h` up to macOS 14).
 
 header! {
     header "sys/socket_private.h", private;
+
+    /// Of one kind with `MSG_DONTWAIT`, from within the kernel.
+    const MSG_NBIO: i32 = 0x2_0000;
 
     /// One datagram of `recvmsg_x` or `sendmsg_x`.
     struct msghdr_x: 56, 8, () {
