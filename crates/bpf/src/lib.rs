@@ -9,15 +9,17 @@
 //! - [`run`]: what each kernel answers for a frame;
 //! - [`stock`]: the filters that a switch needs.
 //!
-//! Nothing here talks to a kernel. [`Program::words`] gives the plain words that
-//! `SO_ATTACH_FILTER` and `BIOCSETF` take. The `/dev/bpfN` device and the walker of its capture
-//! buffers are not written yet; they will be modules of their own, and the instruction set does not
-//! depend on them.
+//! None of these talks to a kernel: [`Program::words`] gives the plain words that `SO_ATTACH_FILTER`
+//! and `BIOCSETF` take. For macOS there are, above them:
+//!
+//! - [`capture`]: the records of a capture buffer, and batches of frames to write;
+//! - [`Device`]: `/dev/bpfN` bound to an interface, on the real kernel or a simulated one.
 #![forbid(unsafe_code)]
 
 mod ancillary;
 mod asm;
 pub mod capture;
+pub mod device;
 mod disasm;
 mod insn;
 mod interp;
@@ -31,6 +33,7 @@ pub mod words;
 
 pub use ancillary::Ancillary;
 pub use asm::{AssembleError, Assembler, Label, MAX_STATEMENTS, Target};
+pub use device::Device;
 pub use disasm::Listing;
 pub use insn::{AluOp, Condition, Instruction, Operand, RawInsn, Register, Size};
 pub use interp::{Fault, FaultKind, Verdict, run};

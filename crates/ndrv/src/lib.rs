@@ -1,1 +1,35 @@
-//! `PF_NDRV` raw sockets of XNU.
+//! `PF_NDRV` raw sockets of XNU: whole Ethernet frames out by an interface.
+//!
+//! [`Socket`] is bound to one interface and sends frames as they are, source address included, many
+//! by one call where the kernel has `sendmsg_x`.
+//!
+//! ```no_run
+//! let mut socket = ndrv::Socket::open("feth20001")?;
+//! let frame = [0xff; 60];
+//! let (taken, then) = socket.send_batch(&[&frame, &frame]);
+//! assert!(taken == 2 || then.is_some());
+//! # Ok::<(), ndrv::Error>(())
+//! ```
+//!
+//! What XNU does and does not do (`bsd/net/ndrv.c`, `bsd/kern/uipc_socket.c`, `bsd/net/dlil.c`):
+//!
+//! - It needs root when the socket is made, and never again.
+//! - It looks at no frame: neither that there is an Ethernet header nor that the frame fits the MTU.
+//!   A frame without a header is a danger to the kernel, so [`Socket`] refuses what is shorter than
+//!   [`FRAME_MIN_BYTES`] or longer than MTU + [`FRAME_LEEWAY_BYTES`].
+//! - It never waits and is never full: a frame for which the interface's queue has no room is lost,
+//!   and the call says so ([`Error::Lost`]). Its descriptor is always writable.
+//! - An interface that goes away is told to nobody; the next frame is [`Error::InterfaceGone`]. A
+//!   new interface of the same name is then served by the same socket, without the protocol being
+//!   attached to it: open another socket.
+//! - A `bind` that fails spoils the socket, since the address is kept. [`Socket::open`] makes a new
+//!   one each time.
+//! - It receives nothing unless protocols are registered with `NDRV_SETDMXSPEC`, and then not those
+//!   of the host's own stack. This crate does not: to receive, use BPF.
+#![forbid(unsafe_code)]
+
+mod error;
+mod socket;
+
+pub use error::Error;
+pub use socket::{FRAME_LEEWAY_BYTES, FRAME_MIN_BYTES, Options, Socket};

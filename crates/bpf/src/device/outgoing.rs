@@ -1,0 +1,137 @@
+//! Writing: a frame alone, or a batch by one call.
+
+use xnu_sys::{Errno, Kernel, SyscallError};
+
+use super::open::mtu_bytes;
+use super::{Device, Error};
+use crate::capture::{BatchWriter, Walker};
+
+/// An Ethernet header. The kernel does not look whether a frame has one, and reads it.
+const FRAME_MIN_BYTES: usize = 14;
+
+/// What the kernel allows beyond the MTU since macOS 14 (`BPF_WRITE_LEEWAY`): header and VLAN tag.
+const LEEWAY_BYTES: usize = 18;
+
+/// And before: the header alone, and in one cluster (`MCLBYTES`).
+const OLD_LEEWAY_BYTES: usize = 14;
+const OLD_MAX_BYTES: usize = 2048;
+
+/// Where a frame alone becomes a batch of one.
+pub(super) fn alone<K: Kernel>(device: &Device<K>) -> Option<BatchWriter> {
+    let limit_bytes = BatchWriter::limit_for(1, device.frame_max_bytes());
+    device.capabilities.batch_write.then(|| BatchWriter::new(limit_bytes))
+}
+
+impl<K: Kernel> Device<K> {
+    /// The longest frame that can be written, header included, as of the last look at the MTU.
+    #[must_use]
+    pub fn frame_max_bytes(&self) -> usize {
+        let mtu = usize::try_from(self.mtu_bytes).unwrap_or(usize::MAX);
+        if self.capabilities.direction {
+            mtu.saturating_add(LEEWAY_BYTES)
+        } else {
+            mtu.saturating_add(OLD_LEEWAY_BYTES).min(OLD_MAX_BYTES)
+        }
+    }
+
+    /// Looks at the interface's MTU again, which it had when it was bound: call it when a kernel
+    /// event says that it changed.
+    ///
+    /// # Errors
+    /// [`Error::InterfaceGone`].
+    pub fn refresh_mtu(&mut self) -> Result<(), Error> {
+        self.mtu_bytes = mtu_bytes(self.descriptor.kernel(), self.at)?;
+        self.alone = alone(self);
+        Ok(())
+    }
+
+    /// Writes a frame; its source address stays (`BIOCSHDRCMPLT`). Never waits for room.
+    ///
+    /// # Errors
+    /// [`Error::TooShort`] and [`Error::TooLong`] (without asking the kernel, to which a frame
+    /// shorter than a header is a danger), [`Error::InterfaceDown`], [`Error::InterfaceGone`],
+    /// [`Error::Lost`].
+    pub fn write(&mut self, frame: &[u8]) -> Result<(), Error> {
+        self.check(frame.len(), frame.len())?;
+        let Some(mut alone) = self.alone.take() else {
+            return self.put(frame, frame.len());
+        };
+        // With batch writes on, every write is one.
+        alone.clear();
+        let pushed = alone.push(frame);
+        let result = match pushed {
+            Ok(()) => self.put(alone.as_bytes(), frame.len()),
+            Err(_) => Err(self.too_long(frame.len())),
+        };
+        self.alone = Some(alone);
+        result
+    }
+
+    /// Writes a batch, by one call where the kernel takes batches
+    /// ([`Capabilities::batch_write`](super::Capabilities::batch_write)), else frame by frame: how
+    /// many frames, from the first on, were taken, and why the next was not.
+    ///
+    /// The kernel checks all of a batch before it sends any, then sends all and answers for the last
+    /// frame alone: with [`Error::Lost`] the frames before the last count as taken, though their
+    /// queue was as full.
+    ///
+    /// # Errors
+    /// The second of the pair is as the error of [`write`](Self::write).
+    pub fn write_batch(&mut self, batch: &BatchWriter) -> (usize, Option<Error>) {
+        if batch.is_empty() {
+            return (0, None);
+        }
+        if let Err(error) = self.check(batch.shortest_bytes(), batch.longest_bytes()) {
+            return (0, Some(error));
+        }
+        if !self.capabilities.batch_write {
+            return self.write_each(batch);
+        }
+        match self.put(batch.as_bytes(), batch.longest_bytes()) {
+            Ok(()) => (batch.len_frames(), None),
+            Err(error @ Error::Lost { .. }) => (batch.len_frames() - 1, Some(error)),
+            Err(Error::ShortWrite { at, written_bytes, len_bytes }) => {
+                let taken = Walker::new(&batch.as_bytes()[..written_bytes.min(len_bytes)]).count();
+                (taken, Some(Error::ShortWrite { at, written_bytes, len_bytes }))
+            }
+            Err(error) => (0, Some(error)),
+        }
+    }
+
+    fn write_each(&self, batch: &BatchWriter) -> (usize, Option<Error>) {
+        for (taken, record) in Walker::new(batch.as_bytes()).enumerate() {
+            if let Err(error) = self.put(record.frame, record.frame.len()) {
+                return (taken, Some(error));
+            }
+        }
+        (batch.len_frames(), None)
+    }
+
+    fn check(&self, shortest_bytes: usize, longest_bytes: usize) -> Result<(), Error> {
+        if shortest_bytes < FRAME_MIN_BYTES {
+            return Err(Error::TooShort { at: self.at, len_bytes: shortest_bytes });
+        }
+        if longest_bytes > self.frame_max_bytes() {
+            return Err(self.too_long(longest_bytes));
+        }
+        Ok(())
+    }
+
+    fn put(&self, bytes: &[u8], frame_bytes: usize) -> Result<(), Error> {
+        let at = self.at;
+        let len_bytes = bytes.len();
+        match self.descriptor.write(bytes) {
+            Ok(written_bytes) if written_bytes == len_bytes => Ok(()),
+            Ok(written_bytes) => Err(Error::ShortWrite { at, written_bytes, len_bytes }),
+            Err(Errno::ENOBUFS | Errno::ENOMEM) => Err(Error::Lost { at }),
+            Err(Errno::EMSGSIZE) => Err(self.too_long(frame_bytes)),
+            Err(Errno::ENETDOWN) => Err(Error::InterfaceDown { at }),
+            Err(Errno::ENXIO) => Err(Error::InterfaceGone { at, call: "write" }),
+            Err(errno) => Err(at.refused(SyscallError { call: "write", errno })),
+        }
+    }
+
+    fn too_long(&self, len_bytes: usize) -> Error {
+        Error::TooLong { at: self.at, len_bytes, max_bytes: self.frame_max_bytes() }
+    }
+}
