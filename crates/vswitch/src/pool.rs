@@ -40,7 +40,7 @@ impl SizeClass {
     #[must_use]
     pub const fn batch_frames(self) -> usize {
         match self {
-            Self::Small => 32,
+            Self::Small => 64,
             Self::Jumbo => 16,
             Self::Full => 4,
         }

@@ -10,8 +10,10 @@ use crate::time::Nanos;
 
 #[cfg(target_os = "linux")]
 mod epoll;
+mod kqueue;
 #[cfg(target_os = "linux")]
 pub use epoll::Epoll;
+pub use kqueue::Kqueue;
 
 /// What a poller watches: a descriptor's number, and which of the descriptors that had this number
 /// one after the other it is, so that a port that reconnected is not taken for what it was.

@@ -9,7 +9,7 @@ use crate::offload::Offload;
 use crate::pool::{Buffer, HEADROOM_BYTES, Pool, SizeClass};
 
 /// The most frames that one call of `receive` puts into the inbox by posted buffers.
-pub const BATCH_FRAMES_MAX: usize = 32;
+pub const BATCH_FRAMES_MAX: usize = 64;
 
 const _: () = {
     let mut class = 0;
@@ -181,6 +181,12 @@ impl<'a> Inbox<'a> {
         let Some(frame) = self.pool.copy(frame) else { return false };
         self.buffers.frames.push_back(frame);
         true
+    }
+
+    /// Whether a frame of any size can still be [copied](Self::copy).
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.pool.available_bytes() >= SizeClass::Full.bytes()
     }
 
     /// Counts a frame that was received and is not passed on.

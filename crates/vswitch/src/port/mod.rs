@@ -15,9 +15,13 @@ mod inbox;
 #[cfg(target_os = "linux")]
 pub mod linux;
 mod outbox;
+pub mod xnu;
 
 pub use inbox::{AdaptiveClass, BATCH_FRAMES_MAX, Inbox, InboxBuffers, ReceiveSlot};
 pub use outbox::Outbox;
+
+/// The first datagram of a vfkit client (`VFKT`), which is no frame.
+pub(crate) const VFKIT_HANDSHAKE: &[u8; 4] = b"VFKT";
 
 /// One port.
 ///

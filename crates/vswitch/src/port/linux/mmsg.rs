@@ -7,15 +7,15 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use crate::counters::DropReason;
 use crate::pool::SizeClass;
 use crate::port::inbox::BATCH_FRAMES_MAX;
-use crate::port::{AdaptiveClass, Inbox, Outbox, Received};
+use crate::port::{AdaptiveClass, Inbox, Outbox, Received, VFKIT_HANDSHAKE};
 
 /// How many frames, and how many bytes, one call sends at most. More frames gain nothing
 /// measurable; more bytes fall out of the second-level cache before the kernel has copied them.
 const SEND_FRAMES_MAX: usize = 64;
 const SEND_BYTES_MAX: usize = 256 << 10;
 
-/// The first datagram of a vfkit client (`VFKT`), which is no frame.
-pub(super) const VFKIT_HANDSHAKE: &[u8; 4] = b"VFKT";
+/// How many frames one call receives at most: more gain nothing measurable here.
+const RECEIVE_FRAMES_MAX: usize = 32;
 
 /// The arrays for both calls, made once per port.
 pub(super) struct Mmsg {
@@ -52,7 +52,7 @@ impl Mmsg {
     ) -> io::Result<Received> {
         let class = self.class.class();
         let mut slots = 0;
-        for (slot, place) in inbox.slots(class).zip(0..BATCH_FRAMES_MAX) {
+        for (slot, place) in inbox.slots(class).zip(0..RECEIVE_FRAMES_MAX) {
             let spill_len = if class == SizeClass::Full { 0 } else { slot.spill.len() };
             self.vectors[place] = [
                 libc::iovec { iov_base: slot.head.as_mut_ptr().cast(), iov_len: slot.head.len() },
@@ -148,4 +148,4 @@ impl std::fmt::Debug for Mmsg {
     }
 }
 
-const _: () = assert!(BATCH_FRAMES_MAX <= SEND_FRAMES_MAX);
+const _: () = assert!(RECEIVE_FRAMES_MAX <= BATCH_FRAMES_MAX && BATCH_FRAMES_MAX <= SEND_FRAMES_MAX);

@@ -78,9 +78,9 @@ impl Port for TapPort {
     /// One frame per call of the system: a TAP has no other way.
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
         let class = self.class.class();
-        let mut lens = arrayvec::ArrayVec::<usize, { crate::port::BATCH_FRAMES_MAX }>::new();
+        let mut lens = arrayvec::ArrayVec::<usize, RECEIVE_FRAMES_MAX>::new();
         let mut received = Received::NoBuffers;
-        for slot in inbox.slots(class) {
+        for slot in inbox.slots(class).take(RECEIVE_FRAMES_MAX) {
             let mut parts = [IoSliceMut::new(slot.head), IoSliceMut::new(slot.spill)];
             received = match readv(&self.device, &mut parts) {
                 Ok(len) => {
@@ -125,6 +125,7 @@ fn fault(error: io::Error) -> SendFault {
     }
 }
 
+const RECEIVE_FRAMES_MAX: usize = 32;
 const SEND_FRAMES_MAX: usize = 64;
 
 const _: () = assert!(SizeClass::Full.bytes() > 65_535 + 18);
