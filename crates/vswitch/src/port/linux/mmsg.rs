@@ -148,4 +148,5 @@ impl std::fmt::Debug for Mmsg {
     }
 }
 
-const _: () = assert!(RECEIVE_FRAMES_MAX <= BATCH_FRAMES_MAX && BATCH_FRAMES_MAX <= SEND_FRAMES_MAX);
+const _: () =
+    assert!(RECEIVE_FRAMES_MAX <= BATCH_FRAMES_MAX && BATCH_FRAMES_MAX <= SEND_FRAMES_MAX);

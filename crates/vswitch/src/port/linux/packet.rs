@@ -12,9 +12,7 @@ use crate::mac::MacAddr;
 use crate::offload::{Offload, VnetFields};
 use crate::poller::Source;
 use crate::pool::{HEADROOM_BYTES, SizeClass};
-use crate::port::{
-    AdaptiveClass, Gone, Inbox, Outbox, Port, Received, SendFault, Sent,
-};
+use crate::port::{AdaptiveClass, Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 use crate::time::Nanos;
 
 /// A host port that cannot be had.

@@ -112,8 +112,7 @@ impl<K: Kernel> Datagrams<K> {
                 return Ok(Received::NoBuffers);
             }
             let kernel = self.socket.kernel();
-            let received =
-                kernel.recvfrom(self.socket.fd(), &mut self.single, MSG_DONTWAIT, None);
+            let received = kernel.recvfrom(self.socket.fd(), &mut self.single, MSG_DONTWAIT, None);
             match received {
                 Ok(len) if self.single[..len] == *VFKIT_HANDSHAKE => {}
                 Ok(len) => {

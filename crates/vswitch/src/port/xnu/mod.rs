@@ -4,12 +4,14 @@ mod backoff;
 mod datagram;
 mod datagrams;
 mod unixgram;
+mod link;
 mod uplink;
 
 pub use datagram::DatagramPort;
 pub use datagrams::{BUFFERS, Buffers, set_buffers};
-pub use unixgram::UnixgramPort;
-pub use uplink::{Link, LinkKeeper, UplinkPort};
+pub use unixgram::{Place, UnixgramPort};
+pub use link::{FILTER_ADDRESSES_MAX, Link, LinkError, LinkOptions};
+pub use uplink::{LinkKeeper, Tended, UplinkPort};
 
 /// How often a port looks whether what it is on is still, or again, there: XNU tells of neither a
 /// dead peer nor an interface that went.

@@ -76,7 +76,8 @@ impl<K: Kernel> UnixgramPort<K> {
         place: Box<dyn Place>,
     ) -> Result<Self, SyscallError> {
         let left = place.remembered();
-        let left = left.and_then(|path| address::unix_path(path.as_os_str().as_encoded_bytes()).ok());
+        let left =
+            left.and_then(|path| address::unix_path(path.as_os_str().as_encoded_bytes()).ok());
         let peer = left.map_or(Peer::Unknown, Peer::Lost);
         Ok(Self { datagrams: Datagrams::new(socket)?, peer, place, warned: false })
     }

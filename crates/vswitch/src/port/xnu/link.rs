@@ -1,0 +1,88 @@
+//! The descriptors of an uplink on one interface: how they are opened.
+
+use xnu_sys::{Host, InterfaceName, Kernel, NameError};
+
+use crate::frame::FRAME_MAX_BYTES;
+use crate::mac::MacAddr;
+
+/// What an uplink holds of an interface while that is there.
+#[derive(Debug)]
+pub struct Link<K: Kernel = Host> {
+    /// Receives; sends many frames by one call where the kernel can (macOS 14.1).
+    pub device: bpf::Device<K>,
+    /// Sends the rest.
+    pub socket: ndrv::Socket<K>,
+}
+
+/// How a link is opened, the first time and again.
+#[derive(Clone, Debug, Default)]
+pub struct LinkOptions {
+    /// With addresses, nobody else is behind the switch, and the kernel passes what is for one of
+    /// them or for a group, multicast included: IPv6 does not work without that.
+    pub addresses: Option<Vec<MacAddr>>,
+    /// Whether the interface is the switch's own end of a feth pair: then what it receives is kept
+    /// from the host's stack where the kernel can. Otherwise it is an interface of the host's, which
+    /// is made promiscuous.
+    pub is_own_feth: bool,
+}
+
+/// A link that cannot be opened. Prints with what to do about it, where that is known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// No interface can have this name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The addresses do not fit a filter.
+    #[error("filter for {addresses} addresses: {source}")]
+    Filter {
+        /// How many there are.
+        addresses: usize,
+        /// Why.
+        source: bpf::stock::StockError,
+    },
+    /// BPF.
+    #[error("{0}{}", advice(.0.to_do()))]
+    Device(#[from] bpf::device::Error),
+    /// NDRV.
+    #[error("{0}{}", advice(.0.to_do()))]
+    Socket(#[from] ndrv::Error),
+}
+
+fn advice(to_do: Option<String>) -> String {
+    to_do.map(|to_do| format!(" ({to_do})")).unwrap_or_default()
+}
+
+/// More addresses than this are not filtered by the kernel: so many fit whatever they are
+/// (`bpf::stock::to_macs`).
+pub const FILTER_ADDRESSES_MAX: usize = 101;
+
+impl<K: Kernel> Link<K> {
+    /// Opens a BPF device and an NDRV socket on `interface`.
+    ///
+    /// # Errors
+    /// [`LinkError`]; nothing is left open then.
+    pub fn open(kernel: K, interface: &str, options: &LinkOptions) -> Result<Self, LinkError> {
+        let name: InterfaceName = interface.parse()?;
+        let device_options = bpf::device::Options {
+            filter: filter(options.addresses.as_deref())?,
+            promiscuous: !options.is_own_feth,
+            drop_input: options.is_own_feth,
+            ..bpf::device::Options::default()
+        };
+        let device = bpf::Device::open_on(kernel.clone(), name, &device_options)?;
+        let socket = ndrv::Socket::open_on(kernel, name, FRAME_MAX_BYTES)?;
+        Ok(Self { device, socket })
+    }
+}
+
+fn filter(addresses: Option<&[MacAddr]>) -> Result<bpf::Program, LinkError> {
+    match addresses {
+        Some(addresses) if addresses.len() <= FILTER_ADDRESSES_MAX => {
+            let macs: Vec<[u8; 6]> = addresses.iter().map(|mac| mac.0).collect();
+            bpf::stock::to_macs(&macs, bpf::Dialect::Xnu)
+                .map_err(|source| LinkError::Filter { addresses: macs.len(), source })
+        }
+        _ => Ok(bpf::stock::accept_all()),
+    }
+}
