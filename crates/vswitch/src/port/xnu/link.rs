@@ -2,7 +2,6 @@
 
 use xnu_sys::{Host, InterfaceName, Kernel, NameError};
 
-use crate::frame::FRAME_MAX_BYTES;
 use crate::mac::MacAddr;
 
 /// What an uplink holds of an interface while that is there.
@@ -42,11 +41,19 @@ pub enum LinkError {
         source: bpf::stock::StockError,
     },
     /// BPF.
-    #[error("{0}{}", advice(.0.to_do()))]
-    Device(#[from] bpf::device::Error),
+    #[error("{source}{}", advice(.source.to_do()))]
+    Device {
+        /// Why.
+        #[from]
+        source: bpf::device::Error,
+    },
     /// NDRV.
-    #[error("{0}{}", advice(.0.to_do()))]
-    Socket(#[from] ndrv::Error),
+    #[error("{source}{}", advice(.source.to_do()))]
+    Socket {
+        /// Why.
+        #[from]
+        source: ndrv::Error,
+    },
 }
 
 fn advice(to_do: Option<String>) -> String {
@@ -71,7 +78,7 @@ impl<K: Kernel> Link<K> {
             ..bpf::device::Options::default()
         };
         let device = bpf::Device::open_on(kernel.clone(), name, &device_options)?;
-        let socket = ndrv::Socket::open_on(kernel, name, FRAME_MAX_BYTES)?;
+        let socket = ndrv::Socket::open_on(kernel, name, &ndrv::Options::default())?;
         Ok(Self { device, socket })
     }
 }

@@ -3,14 +3,14 @@
 mod backoff;
 mod datagram;
 mod datagrams;
-mod unixgram;
 mod link;
+mod unixgram;
 mod uplink;
 
 pub use datagram::DatagramPort;
 pub use datagrams::{BUFFERS, Buffers, set_buffers};
-pub use unixgram::{Place, UnixgramPort};
 pub use link::{FILTER_ADDRESSES_MAX, Link, LinkError, LinkOptions};
+pub use unixgram::{Place, UnixgramPort};
 pub use uplink::{LinkKeeper, Tended, UplinkPort};
 
 /// How often a port looks whether what it is on is still, or again, there: XNU tells of neither a

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use arrayvec::ArrayVec;
 use bpf::capture::BatchWriter;
 use xnu_sys::{Host, Kernel, MESSAGES_MAX};
 
@@ -134,7 +135,9 @@ impl<K: Kernel> UplinkPort<K> {
 
     fn send_each(&mut self, outbox: &Outbox<'_>) -> Sent {
         let Some(link) = self.link.as_mut() else { return Sent::until(0, SendFault::NoPeer) };
-        let (taken, error) = link.socket.send_batch(outbox.iter().take(SEND_FRAMES_MAX));
+        let frames: ArrayVec<&[u8], SEND_FRAMES_MAX> =
+            outbox.iter().take(SEND_FRAMES_MAX).collect();
+        let (taken, error) = link.socket.send_batch(&frames);
         let Some(error) = error else { return Sent::all(taken) };
         use ndrv::Error;
         let fault = match error {
