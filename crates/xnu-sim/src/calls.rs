@@ -11,7 +11,8 @@ use xnu_sys::sys_socket_private::msghdr_x;
 use xnu_sys::{InterfaceAddress, Kernel, SocketAddress};
 
 use crate::actor::Actor;
-use crate::copyio::CallerMemory;
+use crate::bpf::BpfCounters;
+use crate::copyio::{CallerMemory, Raw};
 use crate::counters::Counters;
 use crate::errno::{EAFNOSUPPORT, EAGAIN, EBADF, EINVAL, ENOENT, ENOMEM, ENOTSOCK, ENOTTY, Result};
 use crate::fault::{Fault, FaultAction};
@@ -42,6 +43,8 @@ pub struct SimFd {
 }
 
 const O_NONBLOCK: u32 = 0x4;
+const O_ACCMODE: u32 = 3;
+const FIONBIO: u64 = 0x8004_667e;
 const PF_LOCAL: i32 = 1;
 const PF_NDRV: i32 = 27;
 const PF_SYSTEM: i32 = 32;
@@ -110,6 +113,18 @@ impl SimKernel {
     /// From here on nothing goes wrong by plan.
     pub fn clear_faults(&self) {
         self.machine().faults.clear();
+    }
+
+    /// Has the BPF devices that there are now given to a group of which every process is a member,
+    /// as Wireshark's `ChmodBPF` does; those made later are root's alone.
+    pub fn regroup_bpf_devices(&self) {
+        self.machine().bpf.regroup();
+    }
+
+    /// What `/dev/bpfN` counts, while it is open.
+    #[must_use]
+    pub fn bpf_counters(&self, minor: u32) -> Option<BpfCounters> {
+        self.machine().bpf.counters(minor)
     }
 
     /// The last calls of all processes, oldest first: for a test that fails.
@@ -298,14 +313,14 @@ impl Kernel for SimKernel {
         let path = path.to_string_lossy();
         let (mut machine, _) = self.call("open", &path)?;
         let minor = path.strip_prefix("/dev/bpf").and_then(|minor| minor.parse::<u32>().ok());
-        let is_root = self.is_root(&mut machine);
         let opened = match minor {
-            Some(minor) => machine.bpf_open(minor, is_root),
+            Some(minor) => machine.bpf_open(minor, self.process),
             None => Err(ENOENT),
         };
         let flags = flags.cast_unsigned();
         let opened = opened.and_then(|minor| {
-            let fd = self.open_file(&mut machine, Object::Bpf(minor), flags)?;
+            let opened = self.open_file(&mut machine, Object::Bpf(minor), flags);
+            let fd = opened.inspect_err(|_| machine.bpf_close(minor))?;
             if flags & 0x0100_0000 != 0 {
                 machine.processes.set_closes_on_exec(self.process, fd.number, true);
             }
@@ -429,7 +444,7 @@ impl Kernel for SimKernel {
         let room = buffer.len();
         let bytes = self.blocking(!nonblocking, |machine| match object {
             Object::Unix(id) => machine.unix_receive(id, false).map(|(bytes, _)| bytes),
-            Object::Bpf(minor) => machine.bpf_read(minor, room),
+            Object::Bpf(minor) => machine.bpf_read(minor, room, nonblocking),
             Object::Events(id) => machine.events_read(id),
             Object::Ndrv(_) => Err(EAGAIN),
             Object::Kqueue(_) => Err(crate::errno::ENXIO),
@@ -493,8 +508,18 @@ impl Kernel for SimKernel {
         let memory = unsafe { CallerMemory::vouched_for() };
         let copies_in = request & 0x8000_0000 != 0;
         let mut bytes = if copies_in { memory.copyin(address, len)? } else { vec![0; len] };
-        let request_name = crate::net::request_name(request, &bytes);
+        let request_name = match object {
+            Object::Bpf(_) => crate::bpf::request_name(request),
+            _ => crate::net::request_name(request, &bytes),
+        };
         let name = format!("{label}, {request_name} {request:#010x}");
+        if request == FIONBIO {
+            // The file's own business, whatever it is of.
+            let file = machine.processes.file(fd.file)?;
+            file.flags &= !O_NONBLOCK;
+            file.flags |= if bytes.u32_at(0) == 0 { 0 } else { O_NONBLOCK };
+            return self.done(&mut machine, "ioctl", &name, Ok(()));
+        }
         let subject = subject(&bytes, &label);
         if let Some(FaultAction::Fail(errno)) = machine.faults.strike(request_name, &subject) {
             return self.done(&mut machine, "ioctl", &name, Err(errno));
@@ -645,6 +670,7 @@ impl SimKernel {
         }
         let sent = match object {
             Object::Unix(id) => machine.unix_send(id, bytes, to).map(|()| bytes.len()),
+            Object::Bpf(_) if machine.processes.file(fd.file)?.flags & O_ACCMODE == 0 => Err(EBADF),
             Object::Bpf(minor) => machine.bpf_write(minor, bytes),
             Object::Ndrv(id) => machine.ndrv_send(id, bytes, to.is_some()).map(|()| bytes.len()),
             Object::Events(_) => Err(crate::errno::EOPNOTSUPP),
@@ -672,7 +698,6 @@ fn short(action: Option<&FaultAction>) -> usize {
 /// What a request is about, for the fault plan: the interface that its argument begins with, else
 /// the descriptor.
 fn subject(argument: &[u8], label: &str) -> String {
-    use crate::copyio::Raw;
     let name = argument.text_at(0, 16);
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if is_name { name } else { label.to_owned() }

@@ -34,6 +34,7 @@ mod unix;
 mod version;
 
 pub use actor::{Actor, Polled};
+pub use bpf::{BpfCounters, filter};
 pub use calls::{SimFd, SimKernel};
 pub use counters::Counters;
 pub use fault::{Fault, FaultAction};

@@ -1,42 +1,240 @@
-//! `PF_NDRV` sockets.
+//! `PF_NDRV` sockets (XNU `bsd/net/ndrv.c`), which send whole frames.
+//!
+//! Nothing is received: without a registered demultiplexer nothing is ever queued, and the list of
+//! one is behind a pointer in `setsockopt`'s value, which the face's `setsockopt` does not follow.
 
-use crate::errno::{EPERM, Result};
+use std::collections::BTreeMap;
+
+use crate::copyio::Raw;
+use crate::errno::{
+    EADDRNOTAVAIL, EBUSY, EDESTADDRREQ, EEXIST, EFAULT, EINVAL, EISCONN, EMSGSIZE, ENOENT,
+    ENOPROTOOPT, ENOTSUP, ENXIO, EPERM, Result,
+};
 use crate::machine::Machine;
+use crate::net::IfId;
 
 #[derive(Debug, Default)]
-pub(crate) struct NdrvSockets {}
+pub(crate) struct NdrvSockets {
+    sockets: BTreeMap<u32, Socket>,
+    opened: u32,
+}
+
+#[derive(Debug)]
+struct Socket {
+    /// What it is bound to. It stays so when the interface goes, and is so again when one of its
+    /// name is made.
+    interface: Option<IfId>,
+    /// A bind was tried: there is no second.
+    has_address: bool,
+    is_connected: bool,
+    send_buffer_len: u32,
+    receive_buffer_len: u32,
+    has_no_sigpipe: bool,
+    multicast: Vec<Vec<u8>>,
+}
+
+impl NdrvSockets {
+    fn socket(&mut self, id: u32) -> Result<&mut Socket> {
+        self.sockets.get_mut(&id).ok_or(EINVAL)
+    }
+}
 
 impl Machine {
-    pub(crate) fn ndrv_open(&mut self, _is_root: bool) -> Result<u32> {
-        Err(EPERM)
+    pub(crate) fn ndrv_open(&mut self, is_root: bool) -> Result<u32> {
+        if !is_root {
+            return Err(EPERM);
+        }
+        let id = self.ndrv.opened;
+        self.ndrv.opened += 1;
+        let socket = Socket {
+            interface: None,
+            has_address: false,
+            is_connected: false,
+            send_buffer_len: BUFFER_LEN,
+            receive_buffer_len: BUFFER_LEN,
+            has_no_sigpipe: false,
+            multicast: Vec::new(),
+        };
+        self.ndrv.sockets.insert(id, socket);
+        Ok(id)
     }
 
-    pub(crate) fn ndrv_close(&mut self, _id: u32) {}
-
-    pub(crate) fn ndrv_bind(&mut self, _id: u32, _address: &[u8]) -> Result<()> {
-        Err(EPERM)
+    pub(crate) fn ndrv_close(&mut self, id: u32) {
+        self.ndrv.sockets.remove(&id);
     }
 
-    pub(crate) fn ndrv_connect(&mut self, _id: u32, _address: &[u8]) -> Result<()> {
-        Err(EPERM)
+    /// `address` is a `sockaddr_ndrv`: length, family, the interface's name in 16 bytes.
+    pub(crate) fn ndrv_bind(&mut self, id: u32, address: &[u8]) -> Result<()> {
+        let socket = self.ndrv.socket(id)?;
+        // Also after a bind that failed.
+        if std::mem::replace(&mut socket.has_address, true) {
+            return Err(EINVAL);
+        }
+        let name = address.text_at(2, 16);
+        if name.is_empty() {
+            return Err(EINVAL);
+        }
+        let interface = self.net.find(&name).ok_or(EADDRNOTAVAIL)?;
+        self.ndrv.socket(id)?.interface = Some(interface);
+        Ok(())
     }
 
-    /// One frame; `is_connected_call` when no address was given (`write`, `send`).
-    pub(crate) fn ndrv_send(&mut self, _id: u32, _frame: &[u8], _has_address: bool) -> Result<()> {
-        Err(EPERM)
+    /// Only the address's length is looked at.
+    pub(crate) fn ndrv_connect(&mut self, id: u32, address: &[u8]) -> Result<()> {
+        let socket = self.ndrv.socket(id)?;
+        if socket.is_connected {
+            return Err(EISCONN);
+        }
+        if address.len() < ADDRESS_LEN {
+            return Err(EINVAL);
+        }
+        socket.is_connected = true;
+        Ok(())
     }
 
-    pub(crate) fn ndrv_getsockopt(&mut self, _id: u32, _level: i32, _name: i32) -> Result<Vec<u8>> {
-        Err(EPERM)
+    /// One frame; `has_address` when one was given (`sendto`), whatever is in it.
+    pub(crate) fn ndrv_send(&mut self, id: u32, frame: &[u8], has_address: bool) -> Result<()> {
+        let socket = self.ndrv.socket(id)?;
+        if !socket.is_connected && !has_address {
+            return Err(EDESTADDRREQ);
+        }
+        if frame.len() > socket.send_buffer_len as usize {
+            return Err(EMSGSIZE);
+        }
+        let interface = socket.interface.ok_or(EINVAL)?;
+        self.output(interface, frame.to_vec())
+    }
+
+    pub(crate) fn ndrv_getsockopt(&mut self, id: u32, level: i32, name: i32) -> Result<Vec<u8>> {
+        let socket = self.ndrv.socket(id)?;
+        if level != SOL_SOCKET {
+            return Err(ENOTSUP);
+        }
+        let value = match name {
+            SO_SNDBUF => socket.send_buffer_len,
+            SO_RCVBUF => socket.receive_buffer_len,
+            SO_NOSIGPIPE => socket.has_no_sigpipe.into(),
+            SO_TYPE => SOCK_RAW,
+            // Nothing fails later, nothing waits.
+            SO_ERROR | SO_NREAD | SO_NWRITE => 0,
+            _ => return Err(ENOPROTOOPT),
+        };
+        Ok(value.to_le_bytes().to_vec())
     }
 
     pub(crate) fn ndrv_setsockopt(
         &mut self,
-        _id: u32,
-        _level: i32,
-        _name: i32,
-        _value: &[u8],
+        id: u32,
+        level: i32,
+        name: i32,
+        value: &[u8],
     ) -> Result<()> {
-        Err(EPERM)
+        let socket = self.ndrv.socket(id)?;
+        match (level, name) {
+            (SOL_SOCKET, _) if value.len() < 4 => Err(EINVAL),
+            (SOL_SOCKET, SO_SNDBUF) => {
+                socket.send_buffer_len = value.u32_at(0);
+                Ok(())
+            }
+            (SOL_SOCKET, SO_RCVBUF) => {
+                socket.receive_buffer_len = value.u32_at(0);
+                Ok(())
+            }
+            (SOL_SOCKET, SO_NOSIGPIPE) => {
+                socket.has_no_sigpipe = value.u32_at(0) != 0;
+                Ok(())
+            }
+            (SOL_SOCKET, _) => Err(ENOPROTOOPT),
+            (_, NDRV_SETDMXSPEC) => socket.set_demultiplexers(value),
+            // None is registered; and none is named.
+            (_, NDRV_DELDMXSPEC) => Err(EINVAL),
+            (_, NDRV_ADDMULTICAST) => socket.add_multicast(level, value),
+            (_, NDRV_DELMULTICAST) => socket.delete_multicast(level, value),
+            _ => Err(ENOTSUP),
+        }
     }
 }
+
+impl Socket {
+    /// A `ndrv_protocol_desc`: version, family, how many, where. All is checked but what is there.
+    fn set_demultiplexers(&self, value: &[u8]) -> Result<()> {
+        if self.interface.is_none() {
+            return Err(EBUSY);
+        }
+        let (version, family, count) = (value.u32_at(0), value.u32_at(4), value.u32_at(8));
+        if value.len() != DEMULTIPLEXERS_LEN || family == PF_NDRV {
+            return Err(EINVAL);
+        }
+        match version {
+            0 => Err(EINVAL),
+            1 if (1..=DEMULTIPLEXERS_MAX).contains(&count) => Err(EFAULT),
+            1 => Err(EINVAL),
+            _ => Err(ENOTSUP),
+        }
+    }
+
+    fn add_multicast(&mut self, level: i32, value: &[u8]) -> Result<()> {
+        check_multicast(level, value)?;
+        if self.interface.is_none() {
+            return Err(ENXIO);
+        }
+        if self.multicast.len() >= MULTICAST_MAX {
+            return Err(EPERM);
+        }
+        if value.len() != usize::from(value.u8_at(0)) {
+            return Err(EINVAL);
+        }
+        if self.multicast.iter().any(|address| address == value) {
+            return Err(EEXIST);
+        }
+        self.multicast.push(value.to_vec());
+        Ok(())
+    }
+
+    fn delete_multicast(&mut self, level: i32, value: &[u8]) -> Result<()> {
+        check_multicast(level, value)?;
+        if self.interface.is_none() || self.multicast.is_empty() {
+            return Err(ENXIO);
+        }
+        if value.len() != usize::from(value.u8_at(0)) {
+            return Err(EINVAL);
+        }
+        let at = self.multicast.iter().position(|address| address == value).ok_or(ENOENT)?;
+        self.multicast.remove(at);
+        Ok(())
+    }
+}
+
+fn check_multicast(level: i32, value: &[u8]) -> Result<()> {
+    let is_address = (2..=SOCKET_ADDRESS_LEN_MAX).contains(&value.len());
+    if level == SOL_NDRVPROTO && is_address { Ok(()) } else { Err(EINVAL) }
+}
+
+/// `NDRVSNDQ`, `NDRVRCVQ`.
+const BUFFER_LEN: u32 = 8192;
+/// `sizeof(struct sockaddr_ndrv)`.
+const ADDRESS_LEN: usize = 18;
+const PF_NDRV: u32 = 27;
+const SOCK_RAW: u32 = 3;
+const SOL_SOCKET: i32 = 0xffff;
+const SO_SNDBUF: i32 = 0x1001;
+const SO_RCVBUF: i32 = 0x1002;
+const SO_ERROR: i32 = 0x1007;
+const SO_TYPE: i32 = 0x1008;
+const SO_NREAD: i32 = 0x1020;
+const SO_NOSIGPIPE: i32 = 0x1022;
+const SO_NWRITE: i32 = 0x1024;
+/// The level of NDRV's own options.
+const SOL_NDRVPROTO: i32 = 0;
+const NDRV_DELDMXSPEC: i32 = 2;
+const NDRV_SETDMXSPEC: i32 = 4;
+const NDRV_ADDMULTICAST: i32 = 5;
+const NDRV_DELMULTICAST: i32 = 6;
+/// `sizeof(struct ndrv_protocol_desc)`.
+const DEMULTIPLEXERS_LEN: usize = 24;
+/// `NDRV_PROTODEMUX_COUNT`.
+const DEMULTIPLEXERS_MAX: u32 = 10;
+/// `NDRV_DMUX_MAX_DESCR`.
+const MULTICAST_MAX: usize = 1024;
+/// `SOCK_MAXADDRLEN`.
+const SOCKET_ADDRESS_LEN_MAX: usize = 255;

@@ -27,6 +27,8 @@ impl MacOs {
             bpf_writes_by_mtu: self.is_since(Self::V14_0),
             bpf_batch_write: self.is_since(Self::V14_4),
             bpf_direction: self.is_since(Self::V14_0),
+            bpf_header_compression: self.is_since(Self::V13),
+            bpf_extended_header_bytes: if self.is_since(Self::V15) { 64 } else { 60 },
             bpf_no_timestamp: self.is_since(Self::V15),
             bpf_drop_input: self.is_since(Self::V15),
             socket_buffers_clamp: self.is_since(Self::V14_4),
@@ -56,8 +58,14 @@ pub struct Capabilities {
     pub bpf_writes_by_mtu: bool,
     /// `BIOCSBATCHWRITE` and `BIOCSWRITEMAX` (since 14.1: here 14.4) (§1b).
     pub bpf_batch_write: bool,
-    /// `BIOCSDIRECTION` (since 14.0) (§1b).
+    /// `BIOCSDIRECTION` (since 14.0) (§1b). Before, `BIOCGSEESENT` gives what was set, not 1, and
+    /// `FIONREAD` counts the hold buffer.
     pub bpf_direction: bool,
+    /// `BIOCSHDRCOMP` (since 13) (§1b). Before, `BIOCSETUP` copies buffers and no settings, and
+    /// `BIOCSBLEN` clamps to twice the limit when the device drops the oldest (C20).
+    pub bpf_header_compression: bool,
+    /// `sizeof(struct bpf_hdr_ext)`: 64 since 15.0 (§2); before, it ends with `bh_unsent_snd`.
+    pub bpf_extended_header_bytes: u32,
     /// `BIOCSNOTSTAMP` (since 15.0) (§1b).
     pub bpf_no_timestamp: bool,
     /// `BIOCSDVRTIN` (since 15.0) (§5, C22).
