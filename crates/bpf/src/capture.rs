@@ -39,23 +39,30 @@ mod writer;
 pub use walker::{Cursor, Fault, FaultReason, Record, Walker};
 pub use writer::{BatchWriter, PushError};
 
+use xnu_sys::bpf::BPF_ALIGNMENT;
+
 /// Bytes of a header that have a meaning: up to the end of `bh_hdrlen`. Also the length of the
 /// header that XNU puts before an Ethernet frame.
 pub const HEADER_BYTES: usize = 18;
 
-/// Records begin at multiples of this (`BPF_ALIGNMENT`).
-const ALIGNMENT_BYTES: usize = 4;
+const _: () = assert!(HEADER_BYTES == field::HDRLEN + size_of::<u16>());
 
 /// `BPF_WORDALIGN`.
 const fn aligned(len_bytes: usize) -> usize {
-    len_bytes.saturating_add(ALIGNMENT_BYTES - 1) & !(ALIGNMENT_BYTES - 1)
+    len_bytes.saturating_add(BPF_ALIGNMENT - 1) & !(BPF_ALIGNMENT - 1)
 }
 
 /// Where the fields stand in a header.
 mod field {
-    pub(super) const SECONDS: usize = 0;
-    pub(super) const MICROS: usize = 4;
-    pub(super) const CAPLEN: usize = 8;
-    pub(super) const DATALEN: usize = 12;
-    pub(super) const HDRLEN: usize = 16;
+    use std::mem::offset_of;
+
+    use xnu_sys::bpf::bpf_hdr;
+    use xnu_sys::sys_time::timeval32;
+
+    pub(super) const SECONDS: usize = TSTAMP + offset_of!(timeval32, tv_sec);
+    pub(super) const MICROS: usize = TSTAMP + offset_of!(timeval32, tv_usec);
+    pub(super) const CAPLEN: usize = offset_of!(bpf_hdr, bh_caplen);
+    pub(super) const DATALEN: usize = offset_of!(bpf_hdr, bh_datalen);
+    pub(super) const HDRLEN: usize = offset_of!(bpf_hdr, bh_hdrlen);
+    const TSTAMP: usize = offset_of!(bpf_hdr, bh_tstamp);
 }

@@ -114,3 +114,33 @@ impl Error {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_names_the_call_the_object_the_reason_and_the_way_out() {
+        let interface = "feth20001".parse().unwrap();
+        let error = Error::NotPermitted { interface };
+        let text = "socket(PF_NDRV) for feth20001: operation not permitted (EPERM)";
+        assert_eq!(error.to_string(), text);
+        assert!(error.to_do().unwrap().contains("root"));
+        let source = SyscallError { call: "connect", errno: Errno::EISCONN };
+        let error = Error::Refused { interface, source };
+        assert_eq!(error.to_string(), "connect for feth20001: connected already (EISCONN)");
+        assert_eq!((error.errno(), error.to_do()), (Some(Errno::EISCONN), None));
+        let error = Error::InterfaceDown { interface };
+        assert_eq!(error.to_do().as_deref(), Some("`ifconfig feth20001 up`"));
+    }
+
+    #[test]
+    fn off_macos_it_says_so() {
+        if cfg!(not(target_os = "macos")) {
+            let error = crate::Socket::open("en0").unwrap_err();
+            assert_eq!(error.errno(), Some(Errno::ENOSYS));
+            assert!(error.to_do().unwrap().contains("macOS"));
+        }
+        assert!(matches!(crate::Socket::open("no such name"), Err(Error::InvalidName(_))));
+    }
+}

@@ -144,6 +144,12 @@ impl Cursor {
         self.look(buffer).map(|(record, _)| record)
     }
 
+    /// Where the next record begins, if there is one.
+    #[must_use]
+    pub const fn offset_bytes(&self) -> usize {
+        self.offset_bytes
+    }
+
     /// Why the walk ended early.
     #[must_use]
     pub const fn fault(&self) -> Option<Fault> {

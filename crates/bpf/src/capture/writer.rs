@@ -12,9 +12,9 @@ use super::{HEADER_BYTES, aligned, field};
 ///   of one byte at the end would be lost behind its header of 18: the last record is padded too.
 /// - A record without a byte is passed over: an empty frame is refused here.
 /// - A frame longer than the device takes (`EMSGSIZE`) or shorter than an Ethernet header (not
-///   checked by anybody) is for the one who knows the interface to refuse:
-///   [`Device::write_batch`](crate::Device::write_batch) wants [`Self::longest_bytes`] and
-///   [`Self::shortest_bytes`] for that.
+///   checked by anybody) is for the one who knows the interface to refuse, as
+///   [`Device::write_batch`](crate::Device::write_batch) does: [`Self::longest_bytes`] and
+///   [`Self::shortest_bytes`] tell whether there is one.
 #[derive(Clone, Debug)]
 pub struct BatchWriter {
     bytes: Vec<u8>,

@@ -99,7 +99,7 @@ pub enum Error {
         /// The device.
         at: Place,
     },
-    /// The frame is longer than the device takes; of a batch, none was sent.
+    /// The frame is longer than the device takes.
     #[error("write {at}: a frame of {len_bytes} bytes, {max_bytes} are the most")]
     TooLong {
         /// The device.
@@ -109,8 +109,8 @@ pub enum Error {
         /// The most that the interface's MTU allows.
         max_bytes: usize,
     },
-    /// The frame is shorter than an Ethernet header, which the kernel would not notice; of a batch,
-    /// none was sent.
+    /// The frame is shorter than an Ethernet header, which the kernel would not notice; it was not
+    /// asked.
     #[error("write {at}: a frame of {len_bytes} bytes is shorter than an Ethernet header")]
     TooShort {
         /// The device.
@@ -204,5 +204,36 @@ impl Error {
             | Self::Open { .. }
             | Self::Refused { .. } => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at() -> Place {
+        Place { device: 3, interface: "feth20001".parse().unwrap() }
+    }
+
+    #[test]
+    fn it_names_the_request_the_object_the_reason_and_the_way_out() {
+        let source = SyscallError { call: "BIOCSETIF", errno: Errno::ENOMEM };
+        let error = Error::Refused { at: at(), source };
+        assert_eq!(error.to_string(), "BIOCSETIF of /dev/bpf3 on feth20001: no memory (ENOMEM)");
+        assert_eq!(error.to_do().as_deref(), Some("ask for a smaller buffer"));
+        assert_eq!(error.errno(), Some(Errno::ENOMEM));
+        let error = Error::InterfaceGone { at: at(), call: "read" };
+        assert_eq!(error.to_string(), "read /dev/bpf3 on feth20001: the interface is gone");
+        let error = Error::NoDeviceFree { tried: 256 };
+        assert_eq!(error.to_string(), "open /dev/bpf*: all 256 are in use");
+        assert!(error.to_do().unwrap().contains("lsof"));
+    }
+
+    #[test]
+    fn who_may_not_open_devices_is_told_how_to() {
+        let error = Error::NotPermitted { device: 0, errno: Errno::EACCES };
+        assert_eq!(error.to_string(), "open /dev/bpf0: permission denied (EACCES)");
+        let to_do = error.to_do().unwrap();
+        assert!(to_do.contains("root") && to_do.contains("ChmodBPF"), "{to_do}");
     }
 }

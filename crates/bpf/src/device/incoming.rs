@@ -156,3 +156,62 @@ impl<'d> Iterator for Records<'d> {
 }
 
 impl std::iter::FusedIterator for Records<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{BatchWriter, FaultReason};
+
+    /// As after a read that gave `bytes`.
+    fn filled(bytes: &[u8]) -> Incoming {
+        let mut incoming = Incoming::new(4096);
+        incoming.memory[incoming.start..][..bytes.len()].copy_from_slice(bytes);
+        incoming.filled = bytes.len();
+        incoming
+    }
+
+    fn two_frames() -> BatchWriter {
+        let mut batch = BatchWriter::new(4096);
+        batch.push(&[1; 60]).unwrap();
+        batch.push(&[2; 61]).unwrap();
+        batch
+    }
+
+    #[test]
+    fn the_buffer_is_aligned_and_as_long_as_asked() {
+        for len in [32, 4096, 4097] {
+            let mut incoming = Incoming::new(len);
+            assert_eq!(incoming.memory[incoming.start..].as_ptr().addr() % ALIGNMENT_BYTES, 0);
+            assert!(incoming.memory.len() - incoming.start >= len);
+            assert!(incoming.records().next().is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_not_taken_stays() {
+        let mut incoming = filled(two_frames().as_bytes());
+        assert_eq!(incoming.records().next().unwrap().frame, [1; 60]);
+        assert_eq!(incoming.records().peek().unwrap().frame, [2; 61]);
+        assert_eq!(incoming.records().map(|record| record.frame[0]).collect::<Vec<_>>(), [2]);
+        assert!(incoming.records().peek().is_none());
+        assert_eq!((incoming.faults(), incoming.last_fault()), (0, None));
+    }
+
+    #[test]
+    fn a_broken_buffer_counts_once_and_is_remembered() {
+        let mut bytes = two_frames().as_bytes().to_vec();
+        bytes.truncate(bytes.len() - 8);
+        let mut incoming = filled(&bytes);
+        assert_eq!(incoming.records().count(), 1);
+        assert!(incoming.records().next().is_none());
+        assert!(incoming.records().peek().is_none());
+        assert_eq!(incoming.faults(), 1);
+        incoming.clear();
+        assert_eq!(incoming.faults(), 1);
+        assert_eq!(incoming.records().count(), 0);
+        incoming.clear();
+        assert_eq!(incoming.faults(), 1);
+        let reason = FaultReason::PastEnd { hdrlen_bytes: 18, caplen_bytes: 61 };
+        assert_eq!(incoming.last_fault().unwrap().reason, reason);
+    }
+}

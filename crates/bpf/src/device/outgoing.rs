@@ -4,7 +4,7 @@ use xnu_sys::{Errno, Kernel, SyscallError};
 
 use super::open::mtu_bytes;
 use super::{Device, Error};
-use crate::capture::{BatchWriter, Walker};
+use crate::capture::{BatchWriter, Cursor, Walker};
 
 /// An Ethernet header. The kernel does not look whether a frame has one, and reads it.
 const FRAME_MIN_BYTES: usize = 14;
@@ -52,7 +52,7 @@ impl<K: Kernel> Device<K> {
     /// shorter than a header is a danger), [`Error::InterfaceDown`], [`Error::InterfaceGone`],
     /// [`Error::Lost`].
     pub fn write(&mut self, frame: &[u8]) -> Result<(), Error> {
-        self.check(frame.len(), frame.len())?;
+        self.check(frame.len())?;
         let Some(mut alone) = self.alone.take() else {
             return self.put(frame, frame.len());
         };
@@ -71,6 +71,9 @@ impl<K: Kernel> Device<K> {
     /// ([`Capabilities::batch_write`](super::Capabilities::batch_write)), else frame by frame: how
     /// many frames, from the first on, were taken, and why the next was not.
     ///
+    /// A frame that is too short or too long for the interface is found before the kernel is asked:
+    /// the frames before it are written, it and those behind it are not.
+    ///
     /// The kernel checks all of a batch before it sends any, then sends all and answers for the last
     /// frame alone: with [`Error::Lost`] the frames before the last count as taken, though their
     /// queue was as full.
@@ -81,38 +84,71 @@ impl<K: Kernel> Device<K> {
         if batch.is_empty() {
             return (0, None);
         }
-        if let Err(error) = self.check(batch.shortest_bytes(), batch.longest_bytes()) {
-            return (0, Some(error));
+        let Some((records, frames, error)) = self.up_to_a_bad_frame(batch) else {
+            return self.write_records(batch.as_bytes(), batch.len_frames());
+        };
+        let (taken, failed) = self.write_records(records, frames);
+        (taken, failed.or(Some(error)))
+    }
+
+    /// What stands before the first frame that must not be written, how many frames that is, and
+    /// what is wrong with that one; `None` when nothing is wrong.
+    fn up_to_a_bad_frame<'b>(&self, batch: &'b BatchWriter) -> Option<(&'b [u8], usize, Error)> {
+        self.check(batch.shortest_bytes()).and(self.check(batch.longest_bytes())).err()?;
+        let bytes = batch.as_bytes();
+        let mut cursor = Cursor::START;
+        let mut frames = 0;
+        loop {
+            let begin = cursor.offset_bytes();
+            let frame = cursor.next(bytes)?.frame;
+            if let Err(error) = self.check(frame.len()) {
+                return Some((&bytes[..begin], frames, error));
+            }
+            frames += 1;
+        }
+    }
+
+    /// Writes `records`, in which are so many `frames`.
+    fn write_records(&self, records: &[u8], frames: usize) -> (usize, Option<Error>) {
+        if frames == 0 {
+            return (0, None);
         }
         if !self.capabilities.batch_write {
-            return self.write_each(batch);
+            return self.write_each(records);
         }
-        match self.put(batch.as_bytes(), batch.longest_bytes()) {
-            Ok(()) => (batch.len_frames(), None),
-            Err(error @ Error::Lost { .. }) => (batch.len_frames() - 1, Some(error)),
-            Err(Error::ShortWrite { at, written_bytes, len_bytes }) => {
-                let taken = Walker::new(&batch.as_bytes()[..written_bytes.min(len_bytes)]).count();
-                (taken, Some(Error::ShortWrite { at, written_bytes, len_bytes }))
+        match self.put(records, 0) {
+            Ok(()) => (frames, None),
+            Err(error @ Error::Lost { .. }) => (frames - 1, Some(error)),
+            Err(error @ Error::ShortWrite { written_bytes, .. }) => {
+                let taken = Walker::new(&records[..written_bytes.min(records.len())]).count();
+                (taken, Some(error))
+            }
+            Err(Error::TooLong { at, max_bytes, .. }) => {
+                let longest = Walker::new(records).map(|record| record.frame.len()).max();
+                let len_bytes = longest.unwrap_or_default();
+                (0, Some(Error::TooLong { at, len_bytes, max_bytes }))
             }
             Err(error) => (0, Some(error)),
         }
     }
 
-    fn write_each(&self, batch: &BatchWriter) -> (usize, Option<Error>) {
-        for (taken, record) in Walker::new(batch.as_bytes()).enumerate() {
+    fn write_each(&self, records: &[u8]) -> (usize, Option<Error>) {
+        let mut taken = 0;
+        for record in Walker::new(records) {
             if let Err(error) = self.put(record.frame, record.frame.len()) {
                 return (taken, Some(error));
             }
+            taken += 1;
         }
-        (batch.len_frames(), None)
+        (taken, None)
     }
 
-    fn check(&self, shortest_bytes: usize, longest_bytes: usize) -> Result<(), Error> {
-        if shortest_bytes < FRAME_MIN_BYTES {
-            return Err(Error::TooShort { at: self.at, len_bytes: shortest_bytes });
+    fn check(&self, len_bytes: usize) -> Result<(), Error> {
+        if len_bytes < FRAME_MIN_BYTES {
+            return Err(Error::TooShort { at: self.at, len_bytes });
         }
-        if longest_bytes > self.frame_max_bytes() {
-            return Err(self.too_long(longest_bytes));
+        if len_bytes > self.frame_max_bytes() {
+            return Err(self.too_long(len_bytes));
         }
         Ok(())
     }
