@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod abi;
 mod ci;
 mod failure;
 mod guest_image;
@@ -32,6 +33,7 @@ enum Task {
     Tidy(tidy::Arguments),
     GuestImage(guest_image::Arguments),
     Sim(sim::Arguments),
+    Abi(abi::Arguments),
     #[command(hide = true)]
     EnterNamespace(namespace::Arguments),
 }
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Task::Tidy(arguments) => tidy::main(&arguments),
         Task::GuestImage(arguments) => guest_image::main(&arguments),
         Task::Sim(arguments) => sim::main(&arguments),
+        Task::Abi(arguments) => abi::main(&arguments),
         Task::EnterNamespace(arguments) => namespace::main(&arguments),
     };
     match done {

@@ -27,7 +27,7 @@ header! {
         /// How many instructions.
         bf_len: u32 = 0,
         /// Nothing.
-        bf_pad: u32 = 4,
+        bf_pad0: u32 = 4,
         /// Pointer to the first.
         bf_insns: u64 = 8,
     }
@@ -44,7 +44,7 @@ header! {
         /// Where the packet begins, from the record's begin.
         bh_hdrlen: u16 = 16,
         /// Nothing; the packet in a buffer.
-        bh_pad: [u8; 2] = 18,
+        bh_pad0: [u8; 2] = 18,
     }
 
     /// A descriptor's counters.

@@ -19,7 +19,7 @@ header! {
     /// Captured: both.
     const BPF_D_INOUT: i32 = 3;
 
-    /// The extended header of a record.
+    /// The extended header of a record, as it is since macOS 15; it was shorter before.
     struct bpf_hdr_ext: 64, 4, () {
         /// When it was captured.
         bh_tstamp: timeval32 = 0,
@@ -53,7 +53,7 @@ header! {
         bh_comp_gencnt: u32 = 60,
     }
 
-    /// A descriptor as `debug.bpf_stats` shows it.
+    /// A descriptor as `debug.bpf_stats` shows it since macOS 14.
     struct xbpf_d: 136, 8, () {
         /// This structure's size.
         bd_structsize: u32 = 0,
@@ -92,7 +92,7 @@ header! {
         /// Headers of version 2.
         bd_pkthdrv2: u8 = 38,
         /// Bits: batch write, divert input. Bit fields in C, whose place C cannot tell.
-        bd_pad_bits: u8 = 39,
+        bd_pad0: u8 = 39,
         /// Packets offered.
         bd_rcount: u64 = 40,
         /// Packets dropped.

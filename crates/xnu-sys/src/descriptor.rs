@@ -224,7 +224,7 @@ impl<K: Kernel> Descriptor<K, BpfDevice> {
         let failed = |errno| SyscallError { call: request.name(), errno };
         let bf_len = u32::try_from(program.len()).map_err(|_| failed(Errno::EINVAL))?;
         let bf_insns = program.as_ptr().expose_provenance() as u64;
-        let mut argument = bpf_program { bf_len, bf_pad: 0, bf_insns };
+        let mut argument = bpf_program { bf_len, bf_pad0: 0, bf_insns };
         let argument: *mut bpf_program = &raw mut argument;
         // SAFETY: the request takes a bpf_program; its pointer is valid for reading `bf_len`
         // instructions, which live across the call.

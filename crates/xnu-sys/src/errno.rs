@@ -35,7 +35,11 @@ macro_rules! errnos {
             is_public: true,
             structs: &[],
             constants: &[
-                $(crate::abi::Constant { name: stringify!($name), value: $number },)*
+                $(crate::abi::Constant {
+                    name: stringify!($name),
+                    kind: crate::abi::ConstantKind::Number,
+                    value: $number,
+                },)*
             ],
         };
     };

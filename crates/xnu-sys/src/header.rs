@@ -7,7 +7,9 @@
 ///   compiler compares them; private ones are declared here alone.
 /// - `struct NAME: size, align, (repr) { field: type = offset, … }`, `(repr)` being `()` or
 ///   `(, packed(4))` and the like.
-/// - `const NAME: type = value;`
+///   Every byte belongs to a field: padding of C's is a field too, under a name ending in `pad0`,
+///   `pad1`, …, which no field of C has.
+/// - `const NAME: type = value;`: its value is pinned in `pinned.rs`.
 /// - `request NAME(argument) on Kind = number, pinned value;`: a [`Request`](crate::Request).
 /// - `command NAME(argument) set = number;` (or `get`): a [`DriverCommand`](crate::DriverCommand).
 /// - `pointer request …`, `pointer command …`: the same for an argument that holds a pointer which
@@ -44,9 +46,23 @@ macro_rules! header {
         }
 
         const _: () = {
-            assert!(::std::mem::size_of::<$name>() == $size);
-            assert!(::std::mem::align_of::<$name>() == $align);
-            $(assert!(::std::mem::offset_of!($name, $field) == $offset);)*
+            assert!(
+                ::std::mem::size_of::<$name>() == $size,
+                concat!(stringify!($name), " has another size"),
+            );
+            assert!(
+                ::std::mem::align_of::<$name>() == $align,
+                concat!(stringify!($name), " has another alignment"),
+            );
+            $(assert!(
+                ::std::mem::offset_of!($name, $field) == $offset,
+                concat!(stringify!($name), ".", stringify!($field), " is at another offset"),
+            );)*
+            // No byte belongs to no field: nothing that is not initialised goes to the kernel.
+            assert!(
+                0 $(+ ::std::mem::size_of::<$type>())* == $size,
+                concat!("the fields of ", stringify!($name), " leave bytes between them"),
+            );
         };
 
         crate::request::plain!($name { $($type),* });
@@ -70,7 +86,10 @@ macro_rules! header {
         $(#[$meta])*
         pub const $name: crate::Request<$argument, $kind> =
             crate::Request::new(stringify!($name), $value);
-        const _: () = assert!($name.number() == $pinned);
+        const _: () = assert!(
+            $name.number() == $pinned,
+            concat!(stringify!($name), " has another number"),
+        );
         header!(@items $($rest)*);
     };
 
@@ -82,7 +101,10 @@ macro_rules! header {
         $(#[$meta])*
         pub(crate) const $name: crate::Request<$argument, $kind> =
             crate::Request::new(stringify!($name), $value);
-        const _: () = assert!($name.number() == $pinned);
+        const _: () = assert!(
+            $name.number() == $pinned,
+            concat!(stringify!($name), " has another number"),
+        );
         header!(@items $($rest)*);
     };
 
@@ -129,8 +151,9 @@ macro_rules! header {
             size_bytes: ::std::mem::size_of::<$name>(),
             align_bytes: ::std::mem::align_of::<$name>(),
             fields: &[$(crate::abi::Field {
-                name: stringify!($field),
+                name: crate::abi::c_name(stringify!($field)),
                 offset_bytes: ::std::mem::offset_of!($name, $field),
+                size_bytes: ::std::mem::size_of::<$type>(),
             },)*],
         },] [$($consts)*] $($rest)*);
     };
@@ -141,6 +164,7 @@ macro_rules! header {
     ) => {
         header!(@list $path, $visibility, [$($structs)*] [$($consts)* crate::abi::Constant {
             name: stringify!($name),
+            kind: crate::abi::ConstantKind::Number,
             value: $name as i128,
         },] $($rest)*);
     };
@@ -151,6 +175,7 @@ macro_rules! header {
     ) => {
         header!(@list $path, $visibility, [$($structs)*] [$($consts)* crate::abi::Constant {
             name: stringify!($name),
+            kind: crate::abi::ConstantKind::Number,
             value: $name.number() as i128,
         },] $($rest)*);
     };
@@ -161,6 +186,7 @@ macro_rules! header {
     ) => {
         header!(@list $path, $visibility, [$($structs)*] [$($consts)* crate::abi::Constant {
             name: stringify!($name),
+            kind: crate::abi::ConstantKind::Number,
             value: $name.number() as i128,
         },] $($rest)*);
     };
@@ -172,6 +198,7 @@ macro_rules! header {
     ) => {
         header!(@list $path, $visibility, [$($structs)*] [$($consts)* crate::abi::Constant {
             name: stringify!($name),
+            kind: crate::abi::ConstantKind::Number,
             value: $name.number() as i128,
         },] $($rest)*);
     };
@@ -182,6 +209,7 @@ macro_rules! header {
     ) => {
         header!(@list $path, $visibility, [$($structs)*] [$($consts)* crate::abi::Constant {
             name: stringify!($name),
+            kind: crate::abi::ConstantKind::Number,
             value: $name.number() as i128,
         },] $($rest)*);
     };

@@ -26,6 +26,7 @@ mod host;
 mod kernel;
 mod messages;
 mod name;
+mod pinned;
 mod request;
 
 pub mod bpf;
@@ -41,6 +42,7 @@ pub mod net_if_private;
 pub mod net_if_var;
 pub mod net_kev;
 pub mod netinet_in;
+pub mod sys_domain;
 pub mod sys_event;
 pub mod sys_event_private;
 pub mod sys_fcntl;

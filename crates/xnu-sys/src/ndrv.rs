@@ -55,7 +55,7 @@ header! {
         /// How many descriptions; at most 10.
         demux_count: u32 = 8,
         /// Nothing.
-        pad: u32 = 12,
+        pad0: u32 = 12,
         /// Pointer to the first [`ndrv_demux_desc`].
         demux_list: u64 = 16,
     }

@@ -1,14 +1,13 @@
-//! `<sys/kern_event.h>` and `<sys/sys_domain.h>`: kernel events, which a `PF_SYSTEM` socket
-//! receives (XNU `bsd/sys/kern_event.h`, `bsd/sys/sys_domain.h`).
+//! `<sys/kern_event.h>`: kernel events, which a `PF_SYSTEM` socket of the protocol
+//! [`SYSPROTO_EVENT`] receives (XNU `bsd/sys/kern_event.h`).
+
+pub use crate::sys_domain::SYSPROTO_EVENT;
 
 use crate::KernelEvents;
 use crate::sys_ioccom::{ior, iow, iowr};
 
 header! {
     header "sys/kern_event.h", public;
-
-    /// The protocol of kernel events, of `PF_SYSTEM`'s raw sockets (`sys/sys_domain.h`).
-    const SYSPROTO_EVENT: i32 = 1;
 
     /// Any vendor.
     const KEV_ANY_VENDOR: u32 = 0;

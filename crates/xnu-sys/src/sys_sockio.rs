@@ -144,6 +144,6 @@ header! {
     pointer request SIOCSIF6LOWPAN(ifreq) on Control = iow::<ifreq>(b'i', 196), 0x8020_69c4;
     /// Asks 6LoWPAN; its argument is a pointer.
     pointer request SIOCGIF6LOWPAN(ifreq) on Control = iowr::<ifreq>(b'i', 197), 0xc020_69c5;
-    /// Gets whether it is a link between two (since macOS 15).
+    /// Gets whether it is a link between two; since macOS 15 by this number.
     request SIOCGIFDIRECTLINK(ifreq) on Control = iowr::<ifreq>(b'i', 222), 0xc020_69de;
 }

@@ -10,7 +10,7 @@ header! {
         /// Microseconds.
         tv_usec: i32 = 8,
         /// Nothing.
-        tv_pad: u32 = 12,
+        tv_pad0: u32 = 12,
     }
 
     /// Seconds and microseconds in 8 bytes, as BPF stamps packets.
