@@ -1,7 +1,14 @@
 //! What can go wrong, and what to do about it.
 
+mod advice;
+mod why;
+
 use std::{error, fmt, io};
 
+use xnu_sys::SyscallError;
+
+use self::why::Why;
+use crate::xnu::FethUnits;
 use crate::{Call, Kind, NAME_LEN_MAX, NameFault};
 
 /// A call that failed. Prints as `what: why`; [`Error::to_do`] has the advice.
@@ -39,6 +46,32 @@ pub enum Error {
     Interrupted { call: Call, attempts: u32 },
     /// The kernel's answer is not what its protocol promises.
     Malformed { call: Call, reason: &'static str },
+    /// XNU said no, for a reason that none of the other variants is.
+    Xnu { call: Call, source: SyscallError },
+    /// An interface of this name was destroyed, and is still on its way out of the kernel.
+    StillDetaching { call: Call, name: String },
+    /// Each of these units is taken.
+    NoUnitLeft { call: Call, units: FethUnits },
+    /// The interface is no feth.
+    NotAFeth { call: Call, name: String, kind: Kind },
+    /// The interface has a peer already, and keeps it.
+    HasPeer { call: Call, name: String, peer: String },
+    /// Members of a bridge have one MTU, the bridge's, and this one has another.
+    MtuDiffers { call: Call, bridge: String, mtu: u32, member: String, member_mtu: u32 },
+    /// A bridge does not take interfaces of this kind.
+    NotBridgeable { call: Call, member: String, kind: Kind },
+    /// The interface gets a copy of a bridge's traffic, and so cannot be a member of it.
+    SpanPort { call: Call, bridge: String, member: String },
+    /// A bridge takes one Wi-Fi interface, and has `other` already.
+    SecondWifi { call: Call, bridge: String, other: String },
+    /// The bridge's address table is full.
+    TableFull { call: Call, bridge: String, size: u32 },
+    /// The address is not in the bridge's table.
+    NotInTable { call: Call, bridge: String, mac: [u8; 6] },
+    /// A group's address, or none, where an interface's was needed.
+    NotUnicast { call: Call, mac: [u8; 6] },
+    /// A text that is longer than `max` bytes.
+    TextTooLong { call: Call, len: usize, max: usize },
 }
 
 impl Error {
@@ -60,7 +93,20 @@ impl Error {
             | Self::OtherNamespace { call }
             | Self::Refused { call, .. }
             | Self::Interrupted { call, .. }
-            | Self::Malformed { call, .. } => call,
+            | Self::Malformed { call, .. }
+            | Self::Xnu { call, .. }
+            | Self::StillDetaching { call, .. }
+            | Self::NoUnitLeft { call, .. }
+            | Self::NotAFeth { call, .. }
+            | Self::HasPeer { call, .. }
+            | Self::MtuDiffers { call, .. }
+            | Self::NotBridgeable { call, .. }
+            | Self::SpanPort { call, .. }
+            | Self::SecondWifi { call, .. }
+            | Self::TableFull { call, .. }
+            | Self::NotInTable { call, .. }
+            | Self::NotUnicast { call, .. }
+            | Self::TextTooLong { call, .. } => call,
         }
     }
 
@@ -70,11 +116,12 @@ impl Error {
         Why(self)
     }
 
-    /// The kernel's error number, where it gave one.
+    /// The kernel's error number, where it gave one: Linux's, or XNU's.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Refused { source, .. } | Self::NotMuted { source, .. } => source.raw_os_error(),
+            Self::Xnu { source, .. } => Some(source.errno.0),
             _ => None,
         }
     }
@@ -85,6 +132,9 @@ impl Error {
         Some(match self {
             Self::InvalidName { fault: NameFault::TooLong { .. }, .. } => {
                 format!("choose a name of at most {NAME_LEN_MAX} bytes")
+            }
+            Self::InvalidName { fault: NameFault::NotOfKind { prefix }, .. } => {
+                format!("choose a name such as {prefix}20")
             }
             Self::InvalidName { .. } => "choose a name of letters, digits, - _ . and @".into(),
             Self::NotFound { .. } => "`vswitch if list` shows what there is".into(),
@@ -108,9 +158,10 @@ impl Error {
                     .into()
             }
             Self::OtherNamespace { .. } => "open the handle in the thread that uses it".into(),
-            Self::Refused { call, source, .. } => return advice(call, source),
+            Self::Refused { call, source, .. } => return advice::of_linux(call, source),
             Self::Interrupted { .. } => "try again when fewer interfaces come and go".into(),
             Self::Malformed { .. } => return None,
+            of_xnu => return advice::of_xnu(of_xnu),
         })
     }
 }
@@ -125,97 +176,20 @@ impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Refused { source, .. } | Self::NotMuted { source, .. } => Some(source),
+            Self::Xnu { source, .. } => Some(source),
             _ => None,
         }
     }
 }
-
-struct Why<'a>(&'a Error);
-
-impl fmt::Display for Why<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Error::InvalidName { fault, .. } => write!(f, "{fault}"),
-            Error::NotFound { name, .. } => write!(f, "there is no interface {name}"),
-            Error::Exists { name, .. } => write!(f, "there is an interface {name} already"),
-            Error::SameName { name, .. } => write!(f, "both ends would be named {name}"),
-            Error::NotABridge { name, kind, .. } => {
-                write!(f, "{name} is no bridge, its kind is {kind}")
-            }
-            Error::OtherMaster { member, master, .. } => {
-                write!(f, "{member} belongs to {master} already")
-            }
-            Error::NotAMember { bridge, member, .. } => {
-                write!(f, "{member} is no member of {bridge}")
-            }
-            Error::MtuRejected { name, min, max, .. } => {
-                write!(f, "{name} takes an MTU from {min} to {max}")
-            }
-            Error::InvalidPrefix { prefix_len, max, .. } => {
-                write!(f, "a prefix of {prefix_len} bits is longer than the address ({max} bits)")
-            }
-            Error::OffloadsLeft { features, .. } => {
-                write!(f, "the driver keeps these on: {}", features.join(", "))
-            }
-            Error::NotMuted { path, source, .. } => {
-                write!(f, "IPv6 is on, and cannot be turned off: write {path}: {source}")
-            }
-            Error::OtherNamespace { .. } => {
-                f.write_str("the handle was opened in another network namespace")
-            }
-            Error::Refused { detail: Some(detail), source, .. } => write!(f, "{source}: {detail}"),
-            Error::Refused { detail: None, source, .. } => write!(f, "{source}"),
-            Error::Interrupted { attempts, .. } => {
-                write!(f, "the interfaces changed while being read, {attempts} times in a row")
-            }
-            Error::Malformed { reason, .. } => write!(f, "the kernel's answer is broken: {reason}"),
-        }
-    }
-}
-
-/// What an errno means for the call that met it.
-fn advice(call: &Call, source: &io::Error) -> Option<String> {
-    use io::ErrorKind as E;
-    let advice = match (source.kind(), call) {
-        // IPv6 answers EACCES, not EPERM, on an interface where it is switched off.
-        (E::PermissionDenied, Call::AddAddress { name, address, .. })
-            if address.is_ipv6() && source.raw_os_error() == Some(EACCES) =>
-        {
-            format!("IPv6 is off there: sysctl net.ipv6.conf.{name}.disable_ipv6=0")
-        }
-        (E::PermissionDenied, _) => "run as root, or give it CAP_NET_ADMIN".into(),
-        (E::AlreadyExists, Call::AddAddress { .. }) => "it has that address already".into(),
-        (E::Unsupported, Call::CreatePair { .. }) => "load the kernel module veth".into(),
-        (E::Unsupported, Call::CreateBridge { .. }) => "load the kernel module bridge".into(),
-        (E::Unsupported, Call::Destroy { .. }) => {
-            "only interfaces made by software can be destroyed".into()
-        }
-        (E::Unsupported | E::InvalidInput, Call::AddMember { .. }) => {
-            "a bridge takes Ethernet interfaces, but no loopback, wireless station or macvlan"
-                .into()
-        }
-        (_, Call::AddMember { .. }) if source.raw_os_error() == Some(ELOOP) => {
-            "a bridge cannot be a member of a bridge; join them by a veth pair".into()
-        }
-        (_, Call::AddMember { .. }) if source.raw_os_error() == Some(EXFULL) => {
-            "a bridge holds 1023 members; use a second bridge".into()
-        }
-        (E::ResourceBusy, _) => "something else uses it: `ip -d link show` tells what".into(),
-        _ => return None,
-    };
-    Some(advice)
-}
-
-// Numbers of Linux; std has no stable kind for the last two, and two numbers for the first.
-const EACCES: i32 = 13;
-const ELOOP: i32 = 40;
-const EXFULL: i32 = 54;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const EPERM: i32 = 1;
+    const EACCES: i32 = 13;
+    const ELOOP: i32 = 40;
+    const EXFULL: i32 = 54;
 
     fn refused(call: Call, errno: i32) -> Error {
         Error::Refused { call, detail: None, source: io::Error::from_raw_os_error(errno) }

@@ -27,7 +27,7 @@ pub struct Interface {
     pub state: OperState,
     /// Name of the interface that it belongs to: a bridge, or also a bond, a team, a VRF.
     pub master: Option<String>,
-    /// Index of the other end of a pair, if that is in the same namespace.
+    /// Index of the other end of a pair, if it has one, in the same namespace.
     pub peer_index: Option<u32>,
 }
 
@@ -51,6 +51,8 @@ pub enum Kind {
     Bridge,
     /// One end of a pair: what one end sends, the other receives.
     Veth,
+    /// The same on a Mac: a "fake" Ethernet interface, with or without a peer.
+    Feth,
     /// A program's Ethernet interface.
     Tap,
     /// A program's IP interface.
@@ -68,6 +70,7 @@ impl fmt::Display for Kind {
             Self::Ethernet => "ethernet",
             Self::Bridge => "bridge",
             Self::Veth => "veth",
+            Self::Feth => "feth",
             Self::Tap => "tap",
             Self::Tun => "tun",
             Self::Vlan => "vlan",
@@ -93,7 +96,7 @@ impl fmt::Display for Address {
 
 bitflags! {
     /// What an interface is set to and what it found; the names of `IFF_*` in netdevice(7), the
-    /// values of Linux.
+    /// values of Linux (on a Mac they are told by name: its own values differ).
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub struct Flags: u32 {
         /// It was switched on.
@@ -134,6 +137,8 @@ bitflags! {
         const DORMANT = 0x2_0000;
         /// What it sends comes back.
         const ECHO = 0x4_0000;
+        /// It does not hear what it sends (XNU only; no value of Linux).
+        const SIMPLEX = 0x100_0000;
     }
 }
 

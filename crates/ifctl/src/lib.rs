@@ -6,13 +6,18 @@
 //! for is done when a method returns; a method that fails says which call it was, on which object,
 //! why, and what can be done about it ([`Error::to_do`]).
 //!
+//! On macOS, `Interfaces` is [`xnu::Interfaces`], by ioctls; it has the same methods where the
+//! meaning is the same, and its own for feth and for what XNU's bridges know. That half is compiled
+//! on every host, since it also runs on a simulated XNU.
+//!
 //! Interfaces that a program makes for itself are best held by [`OwnedInterface`], which takes
 //! them away again when it is dropped.
 //!
 //! ```no_run
+//! # #[cfg(target_os = "linux")]
+//! # fn main() -> Result<(), ifctl::Error> {
 //! use ifctl::{Interfaces, OwnedInterface, PairOptions};
 //!
-//! # fn main() -> Result<(), ifctl::Error> {
 //! let mut interfaces = Interfaces::open()?;
 //! let mtu = interfaces.find("br0")?.mtu;
 //! // Made with the bridge's MTU: a bridge's own MTU follows its smallest member.
@@ -27,10 +32,12 @@
 //! pair.destroy()?; // both ends; dropping it does the same, but can only log a failure
 //! # Ok(())
 //! # }
+//! # #[cfg(not(target_os = "linux"))]
+//! # fn main() {}
 //! ```
 //!
-//! A platform is one folder behind this face; it supplies `Handle` with the methods that
-//! `interfaces.rs` calls. Where there is none yet, the handle is absent and the types remain.
+//! A platform is one folder: `linux` behind the face in `interfaces.rs`, `xnu` with a face that is
+//! generic over the kernel. On other systems only the types and `xnu` remain.
 
 #[cfg(target_os = "linux")]
 mod guard;
@@ -44,6 +51,7 @@ mod error;
 mod interface;
 mod member;
 mod name;
+pub mod xnu;
 
 pub use call::Call;
 pub use error::Error;
@@ -54,6 +62,8 @@ pub use interface::{Address, Flags, Interface, Kind, OperState};
 pub use interfaces::Interfaces;
 pub use member::{Member, Membership, PortState};
 pub use name::{NAME_LEN_MAX, NameFault, check_name};
+#[cfg(target_os = "macos")]
+pub use xnu::{Interfaces, OwnedInterface};
 
 /// How a pair is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

@@ -57,6 +57,11 @@ pub enum NameFault {
         /// The first such character.
         character: char,
     },
+    /// On a Mac, the name tells the kind, and this one is not of the kind that was asked for.
+    NotOfKind {
+        /// What names of the kind begin with, before a number: `bridge`, `feth`.
+        prefix: &'static str,
+    },
 }
 
 impl fmt::Display for NameFault {
@@ -70,6 +75,9 @@ impl fmt::Display for NameFault {
             Self::Reserved => f.write_str("\"all\" and \"default\" are no names of interfaces"),
             Self::Character { character } => {
                 write!(f, "the name of an interface cannot hold {character:?}")
+            }
+            Self::NotOfKind { prefix } => {
+                write!(f, "such an interface is named {prefix} and a number from 0 to 32767")
             }
         }
     }
