@@ -1,0 +1,146 @@
+//! The service on XNU: feth and bridge, BPF and NDRV, kqueue; over any [`Kernel`], a Mac's own or a
+//! simulated one.
+//!
+//! Networks reach the host by a pair of feths, one of them a member of the host's bridge
+//! ([`uplink`](self)), and whatever is lost while the switch runs is mended: the membership, the
+//! pair, a bridge that was made here ([`Stand`](stand)).
+
+mod error;
+mod interface_keeper;
+mod stand;
+mod tally;
+mod uplink;
+
+use std::sync::Arc;
+
+use ifctl::xnu::{Interfaces, Owner, Severity};
+use vswitch::MacAddr;
+use vswitch::poller::Kqueue;
+use xnu_sys::{Host, Kernel};
+
+pub use error::XnuError;
+pub use tally::{Mended, Tally};
+pub use uplink::Uplink;
+
+use crate::access::Access;
+use crate::config::{Attachment, UplinkSpec};
+use crate::platform::{Attached, OpenUplink, Platform};
+
+/// How ports are attached on a kernel: sockets with paths and inherited descriptors are a process's
+/// own matter, which a simulated kernel has in its own way.
+pub trait Attach<K: Kernel> {
+    /// Opens what a port is attached to.
+    ///
+    /// # Errors
+    /// When it cannot be had; nothing is left behind then.
+    fn attach(
+        &mut self,
+        kernel: &K,
+        attachment: Attachment,
+        access: Access,
+    ) -> Result<Attached, XnuError>;
+}
+
+/// Who this process is among those that make interfaces, so that what a dead one left is told from
+/// what a living one has.
+#[derive(Clone)]
+pub struct Identity {
+    /// This process.
+    pub owner: Owner,
+    /// Whether another is alive; true where it cannot be known.
+    pub is_alive: Arc<dyn Fn(Owner) -> bool + Send + Sync>,
+}
+
+/// XNU as a platform.
+pub struct Xnu<K: Kernel = Host, A = ()> {
+    kernel: K,
+    attach: A,
+    identity: Identity,
+    tally: Tally,
+    is_checked: bool,
+}
+
+impl<K: Kernel, A: Attach<K>> Xnu<K, A> {
+    /// The platform of a kernel.
+    #[must_use]
+    pub fn new(kernel: K, attach: A, identity: Identity) -> Self {
+        Self { kernel, attach, identity, tally: Tally::default(), is_checked: false }
+    }
+
+    /// What was mended so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+
+    /// Looks once at the host's settings for feths, and takes away what dead switches left.
+    fn check_host(&mut self, interfaces: &Interfaces<K>) -> Result<(), XnuError> {
+        if std::mem::replace(&mut self.is_checked, true) {
+            return Ok(());
+        }
+        for finding in interfaces.check_settings()? {
+            match finding.severity {
+                Severity::Fatal => return Err(XnuError::Setting { finding }),
+                _ => tracing::warn!("{finding}"),
+            }
+        }
+        let is_alive = Arc::clone(&self.identity.is_alive);
+        for reaped in interfaces.reap_orphans(|owner| is_alive(owner))? {
+            tracing::info!(interface = reaped.name, tag = %reaped.tag, "left by a dead switch: gone");
+        }
+        Ok(())
+    }
+}
+
+impl<K: Kernel, A: Attach<K>> Platform for Xnu<K, A> {
+    type Poller = Kqueue<K>;
+    type Uplink = Uplink<K>;
+    type Error = XnuError;
+
+    fn poller(&mut self) -> Result<Kqueue<K>, XnuError> {
+        Kqueue::new(self.kernel.clone()).map_err(XnuError::Poller)
+    }
+
+    fn attach(&mut self, attachment: Attachment, access: Access) -> Result<Attached, XnuError> {
+        match attachment {
+            Attachment::Tap(name) => Err(XnuError::Tap { name }),
+            attachment => self.attach.attach(&self.kernel, attachment, access),
+        }
+    }
+
+    fn uplink(
+        &mut self,
+        uplink: &UplinkSpec,
+        addresses: Option<&[MacAddr]>,
+    ) -> Result<Option<OpenUplink<Uplink<K>>>, XnuError> {
+        if *uplink == UplinkSpec::None {
+            return Ok(None);
+        }
+        let interfaces = Interfaces::open_on(self.kernel.clone())?;
+        let addresses = addresses.map(<[MacAddr]>::to_vec);
+        let opened = match uplink {
+            UplinkSpec::None => return Ok(None),
+            UplinkSpec::Interface(name) => {
+                uplink::on_interface(interfaces, name, addresses, self.tally.clone())?
+            }
+            UplinkSpec::Bridge { bridge, create, member } => {
+                self.check_host(&interfaces)?;
+                let plan = stand::Plan {
+                    bridge: bridge.clone(),
+                    create: *create,
+                    member: member.clone(),
+                    owner: self.identity.owner,
+                    addresses,
+                };
+                uplink::on_bridge(interfaces, plan, self.tally.clone())?
+            }
+        };
+        Ok(Some(opened))
+    }
+}
+
+impl<K: Kernel, A> std::fmt::Debug for Xnu<K, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Xnu").field("kernel", &self.kernel).finish_non_exhaustive()
+    }
+}

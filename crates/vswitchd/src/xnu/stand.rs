@@ -1,0 +1,350 @@
+//! What an uplink into a bridge stands on: the bridge, a member lent to it, a pair of feths, the
+//! descriptors on the pair. Built once, and mended for as long as the switch runs.
+
+use std::time::Duration;
+
+use ifctl::xnu::{Change, Events, FethOptions, Interfaces, OwnedInterface, Owner, Tag};
+use ifctl::{Kind, Membership};
+use vswitch::port::xnu::{Link, LinkOptions, Tended};
+use vswitch::{MacAddr, Nanos};
+use xnu_sys::Kernel;
+
+use super::tally::{Mended, Tally};
+use super::XnuError;
+use crate::report::{InterfaceReport, InterfaceRole};
+
+/// What is to stand.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) bridge: String,
+    /// The bridge is made here, and goes at the end.
+    pub(super) create: bool,
+    /// An interface of the host's to be a member while the switch runs.
+    pub(super) member: Option<String>,
+    pub(super) owner: Owner,
+    pub(super) addresses: Option<Vec<MacAddr>>,
+}
+
+/// All of it. Dropped, it is taken away in the order of the fields.
+#[derive(Debug)]
+pub(super) struct Stand<K: Kernel> {
+    pair: Option<OwnedInterface<K>>,
+    lent: Option<Lent<K>>,
+    bridge: Option<OwnedInterface<K>>,
+    interfaces: Interfaces<K>,
+    events: Option<Events<K>>,
+    plan: Plan,
+    /// Nothing is looked at before, unless an event says so.
+    look_at: Nanos,
+    /// What was told last of what cannot be mended now.
+    told: Option<String>,
+    tally: Tally,
+}
+
+/// An interface that was made a member of the bridge, to be released at the end, and set down again
+/// if it was down.
+#[derive(Debug)]
+struct Lent<K: Kernel> {
+    interfaces: Interfaces<K>,
+    bridge: String,
+    member: String,
+    was_up: bool,
+}
+
+/// How often all is looked at although no event came: what XNU does not tell of is that a member is
+/// taken out of its bridge.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How many addresses a bridge made here learns: XNU's default of 100 is soon used up by a LAN, and
+/// then every frame to a further one is flooded (`BRDGSCACHE`, XNU `bsd/net/if_bridge.c`).
+const BRIDGE_ADDRESSES: u32 = 4096;
+
+impl<K: Kernel> Stand<K> {
+    /// Makes all of it.
+    ///
+    /// # Errors
+    /// [`XnuError`]; nothing is left behind then.
+    pub(super) fn build(
+        interfaces: Interfaces<K>,
+        plan: Plan,
+        tally: Tally,
+    ) -> Result<(Self, Link<K>), XnuError> {
+        let events = Events::open_on(interfaces.kernel().clone())
+            .inspect_err(|error| tracing::warn!(%error, "changes of interfaces are seen late"))
+            .ok();
+        let mut this = Self {
+            pair: None,
+            lent: None,
+            bridge: None,
+            interfaces,
+            events,
+            plan,
+            look_at: Nanos(0),
+            told: None,
+            tally,
+        };
+        if this.plan.create {
+            this.make_bridge()?;
+        }
+        this.lend_member()?;
+        this.check_bridge()?;
+        this.make_pair()?;
+        let link = this.open_link()?;
+        this.join()?;
+        Ok((this, link))
+    }
+
+    /// The interfaces, for the line that says that the switch is up.
+    pub(super) fn report(&self) -> Result<Vec<InterfaceReport>, XnuError> {
+        let of = |name: &str, role, created| {
+            let mtu = self.interfaces.find(name)?.mtu;
+            Ok(InterfaceReport { name: name.to_owned(), role, mtu, created })
+        };
+        let mut reports = vec![of(&self.plan.bridge, InterfaceRole::Bridge, self.plan.create)?];
+        if let Some(member) = &self.plan.member {
+            reports.push(of(member, InterfaceRole::Member, false)?);
+        }
+        if let Some((bridge_end, switch_end)) = self.ends() {
+            reports.push(of(&bridge_end, InterfaceRole::Member, true)?);
+            reports.push(of(&switch_end, InterfaceRole::SwitchEnd, true)?);
+        }
+        Ok(reports)
+    }
+
+    /// Looks whether all stands, and mends what does not.
+    pub(super) fn tend(&mut self, has_link: bool, now: Nanos) -> Tended<K> {
+        let news = self.news();
+        if !news.is_touched && has_link && now < self.look_at {
+            return Tended::Kept;
+        }
+        self.look_at = now + LOOK_EVERY;
+        match self.mend(has_link && !news.is_going) {
+            Ok(tended) => {
+                self.told = None;
+                tended
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if self.told.as_ref() != Some(&error) {
+                    tracing::warn!("the uplink is not whole, and cannot be mended yet: {error}");
+                    self.told = Some(error);
+                }
+                // A link on a pair that is gone is of no use, and keeps it from going.
+                if has_link && self.pair.is_none() { Tended::Lost } else { Tended::Kept }
+            }
+        }
+    }
+
+    fn mend(&mut self, has_link: bool) -> Result<Tended<K>, XnuError> {
+        self.mend_bridge()?;
+        let pair_stands = self.pair_stands()?;
+        if !pair_stands {
+            // What is left of it goes; its names may be in use by the kernel for a while yet.
+            self.pair = None;
+            self.make_pair()?;
+        }
+        self.set_up()?;
+        let link = if pair_stands && has_link { None } else { Some(self.open_link()?) };
+        // The link is handed over whatever becomes of the membership: that is tried again.
+        if let Err(error) = self.join() {
+            tracing::warn!("cannot join {}: {error}", self.plan.bridge);
+        }
+        Ok(match link {
+            None => Tended::Kept,
+            Some(link) => {
+                tracing::info!(bridge = self.plan.bridge, "the uplink is there again");
+                self.tally.count(Mended::Link);
+                Tended::Built(Box::new(link))
+            }
+        })
+    }
+
+    /// What the kernel told since the last look.
+    fn news(&mut self) -> News {
+        let mut news = News::default();
+        let ends = self.ends();
+        let Some(events) = &mut self.events else { return news };
+        while let Ok(Some(event)) = events.next() {
+            let is_end = ends.as_ref().is_some_and(|(a, b)| event.name == *a || event.name == *b);
+            let is_other =
+                event.name == self.plan.bridge || Some(&event.name) == self.plan.member.as_ref();
+            news.is_touched |= is_end || is_other;
+            let is_going = matches!(event.change, Change::Detaching | Change::Detached);
+            news.is_going |= is_end && is_going;
+        }
+        news
+    }
+
+    fn make_bridge(&mut self) -> Result<(), XnuError> {
+        let name = &self.plan.bridge;
+        let kernel = self.interfaces.kernel().clone();
+        let mut made = OwnedInterface::bridge_on(kernel, name).map_err(|error| match error {
+            ifctl::Error::Exists { .. } => XnuError::BridgeExists { bridge: name.clone() },
+            error => error.into(),
+        })?;
+        made.set_description(&self.tag().to_string())?;
+        self.interfaces.set_address_table_size(name, BRIDGE_ADDRESSES)?;
+        self.interfaces.set_up(name, true)?;
+        self.bridge = Some(made);
+        Ok(())
+    }
+
+    fn mend_bridge(&mut self) -> Result<(), XnuError> {
+        match self.interfaces.find(&self.plan.bridge) {
+            Ok(_) => {}
+            Err(ifctl::Error::NotFound { .. }) if self.plan.create => {
+                self.lent = None;
+                self.bridge = None;
+                self.make_bridge()?;
+                tracing::info!(bridge = self.plan.bridge, "the bridge was made again");
+                self.tally.count(Mended::Bridge);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.lend_member()
+    }
+
+    /// Makes the plan's member a member, if it is none, and sets it up.
+    fn lend_member(&mut self) -> Result<(), XnuError> {
+        let Some(member) = self.plan.member.clone() else { return Ok(()) };
+        let was_up = self.interfaces.find(&member)?.is_up();
+        let membership = self.interfaces.ensure_member(&self.plan.bridge, &member)?;
+        if membership == Membership::Added {
+            match &self.lent {
+                Some(_) => self.mended_membership(&member),
+                None => {
+                    self.lent = Some(Lent {
+                        interfaces: Interfaces::open_on(self.interfaces.kernel().clone())?,
+                        bridge: self.plan.bridge.clone(),
+                        member: member.clone(),
+                        was_up,
+                    });
+                }
+            }
+            self.interfaces.set_up(&member, true)?;
+        }
+        Ok(())
+    }
+
+    fn check_bridge(&self) -> Result<(), XnuError> {
+        let bridge = &self.plan.bridge;
+        let found = self.interfaces.find(bridge)?;
+        // Asked for its members, whatever is no bridge says so.
+        self.interfaces.members(bridge)?;
+        debug_assert_eq!(found.kind, Kind::Bridge);
+        if !found.is_up() {
+            tracing::warn!(bridge, "the bridge is down: set it up (`vswitch if up {bridge}`)");
+        }
+        Ok(())
+    }
+
+    fn make_pair(&mut self) -> Result<(), XnuError> {
+        // A bridge without members takes over the first one's MTU; one with members wants its own.
+        let mtu = self.interfaces.required_mtu(&self.plan.bridge)?;
+        let options =
+            FethOptions { mtu, up: true, tag: Some(self.tag()), ..FethOptions::default() };
+        let kernel = self.interfaces.kernel().clone();
+        self.pair = Some(OwnedInterface::feth_pair(kernel, &options)?);
+        Ok(())
+    }
+
+    /// Whether both ends are there, are ours, and are each other's.
+    fn pair_stands(&self) -> Result<bool, XnuError> {
+        let Some((bridge_end, switch_end)) = self.ends() else { return Ok(false) };
+        let tag = Some(self.tag());
+        for end in [&bridge_end, &switch_end] {
+            match self.interfaces.tag(end) {
+                Ok(found) if found == tag => {}
+                Ok(_) | Err(ifctl::Error::NotFound { .. }) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match self.interfaces.peer(&switch_end) {
+            Ok(peer) => Ok(peer.as_ref() == Some(&bridge_end)),
+            Err(ifctl::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn open_link(&self) -> Result<Link<K>, XnuError> {
+        let (_, switch_end) = self.ends().unwrap_or_default();
+        let options =
+            LinkOptions { addresses: self.plan.addresses.clone(), is_own_feth: true };
+        Ok(Link::open(self.interfaces.kernel().clone(), &switch_end, &options)?)
+    }
+
+    fn set_up(&mut self) -> Result<(), XnuError> {
+        let Some((bridge_end, switch_end)) = self.ends() else { return Ok(()) };
+        let mut names = vec![switch_end, bridge_end];
+        if self.plan.create {
+            names.push(self.plan.bridge.clone());
+        }
+        for name in names {
+            if !self.interfaces.find(&name)?.is_up() {
+                self.interfaces.set_up(&name, true)?;
+                tracing::info!(interface = name, "was down, and is up again");
+                self.tally.count(Mended::Up);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the pair's end a member of the bridge, if it is none.
+    fn join(&mut self) -> Result<(), XnuError> {
+        let Some((bridge_end, switch_end)) = self.ends() else { return Ok(()) };
+        let bridge = self.plan.bridge.clone();
+        let joined = match self.interfaces.ensure_member(&bridge, &bridge_end) {
+            // The bridge got another MTU since: so does the pair.
+            Err(ifctl::Error::MtuDiffers { mtu, .. }) => {
+                for end in [&bridge_end, &switch_end] {
+                    self.interfaces.set_mtu(end, mtu)?;
+                }
+                self.interfaces.ensure_member(&bridge, &bridge_end)?
+            }
+            joined => joined?,
+        };
+        if joined == Membership::Added && self.look_at != Nanos(0) {
+            self.mended_membership(&bridge_end);
+        }
+        Ok(())
+    }
+
+    fn mended_membership(&self, member: &str) {
+        tracing::info!(member, bridge = self.plan.bridge, "is a member again");
+        self.tally.count(Mended::Membership);
+    }
+
+    /// The pair's ends: the bridge's, and the switch's.
+    fn ends(&self) -> Option<(String, String)> {
+        let pair = self.pair.as_ref()?;
+        Some((pair.name().to_owned(), pair.peer()?.to_owned()))
+    }
+
+    fn tag(&self) -> Tag {
+        Tag::new(self.plan.owner, &self.plan.bridge)
+    }
+}
+
+/// What events said.
+#[derive(Clone, Copy, Debug, Default)]
+struct News {
+    /// Something of the stand's changed.
+    is_touched: bool,
+    /// An end of the pair is going, or gone.
+    is_going: bool,
+}
+
+impl<K: Kernel> Drop for Lent<K> {
+    fn drop(&mut self) {
+        // Gone with its bridge, or taken out by somebody else: then there is nothing to do.
+        if let Err(error) = self.interfaces.remove_member(&self.bridge, &self.member) {
+            tracing::debug!(member = self.member, %error, "not released");
+            return;
+        }
+        if !self.was_up
+            && let Err(error) = self.interfaces.set_up(&self.member, false)
+        {
+            tracing::debug!(member = self.member, %error, "not set down again");
+        }
+    }
+}
