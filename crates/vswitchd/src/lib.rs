@@ -13,6 +13,7 @@ pub mod linux;
 pub mod platform;
 pub mod report;
 mod service;
+pub mod xnu;
 
 pub use service::{Service, StartError};
 pub use vswitch::MacAddr;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use vswitch::MacAddr;
+use vswitch::{MacAddr, Nanos};
 use vswitch::fabric::{self, PortPolicy};
 use vswitch::switch::{
     AddError, Handle, ListenerSettings, NetworkId, PortSettings, Report, Switch, WhenGone,
@@ -126,6 +126,15 @@ impl<P: Platform> Service<P> {
     /// When the poller cannot wait any more.
     pub fn run(&mut self) -> io::Result<()> {
         self.switch.run()
+    }
+
+    /// One round of the switch's loop: waits until something is ready or due, at most until `until`
+    /// of the platform's clock. For who drives the switch itself: a simulation, in virtual time.
+    ///
+    /// # Errors
+    /// When the poller cannot wait any more.
+    pub fn step(&mut self, until: Nanos) -> io::Result<()> {
+        self.switch.step(until)
     }
 
     /// The counters now.

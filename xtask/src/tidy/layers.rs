@@ -16,9 +16,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vswitch", &["xnu-sys", "ifctl", "bpf", "ndrv", "afpacket"]),
     ("vswitchd", &["vswitch", "ifctl", "xnu-sys"]),
     ("probe", &[]),
+    (
+        "xnu-lab",
+        &["vswitchd", "vswitch", "ifctl", "bpf", "ndrv", "probe", "xnu-sim", "xnu-sys"],
+    ),
     ("vswitch-cli", &["vswitchd", "ifctl", "bpf", "probe"]),
     ("testkit", &[]),
-    ("xtask", &["vswitchd", "vswitch", "ifctl", "bpf", "probe", "xnu-sys", "xnu-sim"]),
+    ("xtask", &["vswitchd", "vswitch", "ifctl", "bpf", "probe", "xnu-sys", "xnu-lab", "xnu-sim"]),
 ];
 
 /// What any crate may use in its tests: the helpers, the guest without a VM, the simulated XNU.

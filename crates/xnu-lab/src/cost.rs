@@ -1,0 +1,224 @@
+//! What a frame costs in system calls, in saturated flow.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use probe::{Transmit, Wire};
+use vswitchd::config::UplinkSpec;
+use xnu_sim::{Actor, Counters, MacOs, Polled, SimKernel};
+use xnu_sys::Kernel;
+
+use crate::attach::SimAttach;
+use crate::mac::{BRIDGE, LabError, SimulatedMac};
+use crate::original::OriginalSwitch;
+use crate::station::StationConfig;
+use crate::wire::CardWire;
+
+/// Which way frames go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From a guest to the LAN.
+    GuestToHost,
+    /// From the LAN to a guest.
+    HostToGuest,
+    /// From a guest to another.
+    GuestToGuest,
+}
+
+/// Both ways over the uplink, and between guests.
+pub const WAYS: [Way; 3] = [Way::GuestToHost, Way::HostToGuest, Way::GuestToGuest];
+
+/// What was counted over many frames.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// The modelled macOS.
+    pub version: MacOs,
+    /// Which way.
+    pub way: Way,
+    /// Frames that arrived.
+    pub frames: u64,
+    /// The switch's calls meanwhile.
+    pub counters: Counters,
+}
+
+impl Cost {
+    /// System calls per frame.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    pub fn calls_per_frame(&self) -> f64 {
+        self.counters.total_calls() as f64 / self.frames.max(1) as f64
+    }
+
+    /// Bytes copied between the switch and the kernel per frame.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    pub fn copied_bytes_per_frame(&self) -> f64 {
+        self.counters.copied_bytes as f64 / self.frames.max(1) as f64
+    }
+}
+
+/// Sends frames whenever there is room, a bounded number at a time; or takes and counts them.
+pub(crate) struct Pump {
+    wire: Arc<Mutex<dyn Wire + Send>>,
+    /// The frame that is sent, again and again.
+    frame: Option<Vec<u8>>,
+    runs: Arc<AtomicBool>,
+    received: Arc<AtomicU64>,
+}
+
+/// So many frames at a time: what a fast sender has ready while the switch works.
+const BURST_FRAMES: usize = 256;
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// A wire that a pump and a test share.
+pub(crate) type SharedWire = Arc<Mutex<dyn Wire + Send>>;
+
+impl Pump {
+    pub(crate) fn sender(wire: SharedWire, frame: Vec<u8>, runs: Arc<AtomicBool>) -> Self {
+        Self { wire, frame: Some(frame), runs, received: Arc::default() }
+    }
+
+    pub(crate) fn receiver(wire: SharedWire, received: Arc<AtomicU64>) -> Self {
+        Self { wire, frame: None, runs: Arc::default(), received }
+    }
+}
+
+impl Actor for Pump {
+    fn poll(&mut self, now_ns: u64) -> Polled {
+        let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut has_acted = false;
+        match &self.frame {
+            Some(frame) if self.runs.load(Ordering::Relaxed) => {
+                for _ in 0..BURST_FRAMES {
+                    if wire.transmit(frame) != Transmit::Taken {
+                        break;
+                    }
+                    has_acted = true;
+                }
+            }
+            Some(_) => return Polled { has_acted: false, next_ns: None },
+            None => {
+                let mut buffer = [0; 2048];
+                while let Some(len) = wire.receive(&mut buffer) {
+                    has_acted = true;
+                    if is_load(&buffer[..len]) {
+                        self.received.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        let pause = u64::try_from(PAUSE.as_nanos()).unwrap_or(0);
+        Polled { has_acted, next_ns: Some(now_ns + pause) }
+    }
+}
+
+/// An EtherType for experiments (IEEE 802, local experimental 1).
+const ETHERTYPE: [u8; 2] = [0x88, 0xb5];
+
+/// A frame of the usual size.
+pub(crate) fn load(to: [u8; 6], from: [u8; 6]) -> Vec<u8> {
+    let mut frame = vec![0; 1514];
+    frame[..6].copy_from_slice(&to);
+    frame[6..12].copy_from_slice(&from);
+    frame[12..14].copy_from_slice(&ETHERTYPE);
+    frame
+}
+
+fn is_load(frame: &[u8]) -> bool {
+    frame.get(12..14) == Some(&ETHERTYPE[..])
+}
+
+/// Who moves the frames.
+enum Switch {
+    Ours(Box<vswitchd::Service<vswitchd::xnu::Xnu<SimKernel, SimAttach>>>),
+    Original(Box<OriginalSwitch>),
+}
+
+impl Switch {
+    fn step(&mut self, until_ns: u64) -> Result<(), LabError> {
+        match self {
+            Self::Ours(service) => {
+                let stepped = service.step(vswitch::Nanos(until_ns));
+                stepped.map_err(|why| LabError::new("step the switch", &why))
+            }
+            Self::Original(original) => {
+                original.step().map_err(|why| LabError::new("step the original", &why))
+            }
+        }
+    }
+}
+
+/// Frames that pass before counting begins: addresses are learnt, buffers are made.
+const WARM_UP_FRAMES: u64 = 2_000;
+
+/// How long a measurement may take, in virtual time.
+const MEASURE_MAX: Duration = Duration::from_secs(30);
+
+/// What a frame costs the switch, over `frames` frames of 1,514 bytes in saturated flow.
+///
+/// # Errors
+/// [`LabError`]: when the machine or the switch cannot be had, or hardly a frame arrives.
+pub fn of_switch(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError> {
+    measure(version, way, frames, |mac| {
+        let uplink = UplinkSpec::Bridge { bridge: BRIDGE.into(), create: false, member: None };
+        Ok(Switch::Ours(Box::new(mac.start(uplink)?.0)))
+    })
+}
+
+/// The same of the [`original`](crate::original)'s loop. Guests reach each other through the host's
+/// bridge there.
+///
+/// # Errors
+/// [`LabError`].
+pub fn of_original(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError> {
+    measure(version, way, frames, |mac| {
+        let vms = mac.attach.0.into_values().collect();
+        Ok(Switch::Original(Box::new(OriginalSwitch::new(mac.kernel, vms)?)))
+    })
+}
+
+fn measure(
+    version: MacOs,
+    way: Way,
+    frames: u64,
+    start: impl FnOnce(SimulatedMac) -> Result<Switch, LabError>,
+) -> Result<Cost, LabError> {
+    let mut mac = SimulatedMac::boot(version, 1)?;
+    let [one, other, lan] = [1, 2, 200].map(|number| StationConfig { number });
+    let first: SharedWire = Arc::new(Mutex::new(mac.plug(one, false)?));
+    let second: SharedWire = Arc::new(Mutex::new(mac.plug(other, false)?));
+    let far: SharedWire = Arc::new(Mutex::new(CardWire(mac.card.clone())));
+    let (from, to, from_wire, to_wire) = match way {
+        Way::GuestToHost => (one, lan, first, far),
+        Way::HostToGuest => (lan, one, far, first),
+        Way::GuestToGuest => (one, other, first, second),
+    };
+    let kernel = mac.kernel.clone();
+    let (runs, received) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    // Who receives has said something first, so that it is known where it is.
+    let hello = load(from.mac(), to.mac());
+    kernel.add_actor(Box::new(Pump::receiver(Arc::clone(&to_wire), Arc::clone(&received))));
+    let sender = Pump::sender(from_wire, load(to.mac(), from.mac()), Arc::clone(&runs));
+    kernel.add_actor(Box::new(sender));
+    let mut switch = start(mac)?;
+    to_wire.lock().unwrap_or_else(PoisonError::into_inner).transmit(&hello);
+    runs.store(true, Ordering::Relaxed);
+    let end_ns = kernel.uptime_ns() + u64::try_from(MEASURE_MAX.as_nanos()).unwrap_or(u64::MAX);
+    let mut until = |count: u64| -> Result<u64, LabError> {
+        while received.load(Ordering::Relaxed) < count {
+            if kernel.uptime_ns() >= end_ns {
+                let arrived = received.load(Ordering::Relaxed);
+                let why = format!("only {arrived} frames of {count} arrived");
+                return Err(LabError::new("measure", &why));
+            }
+            switch.step(kernel.uptime_ns() + 1_000_000)?;
+        }
+        Ok(received.load(Ordering::Relaxed))
+    };
+    let begin = until(WARM_UP_FRAMES)?;
+    let before = kernel.counters();
+    let end = until(begin + frames)?;
+    let counters = kernel.counters().since(&before);
+    Ok(Cost { version, way, frames: end - begin, counters })
+}
