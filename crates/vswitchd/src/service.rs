@@ -2,11 +2,11 @@
 
 use std::io;
 
-use vswitch::{MacAddr, Nanos};
 use vswitch::fabric::{self, PortPolicy};
 use vswitch::switch::{
     AddError, Handle, ListenerSettings, NetworkId, PortSettings, Report, Switch, WhenGone,
 };
+use vswitch::{MacAddr, Nanos};
 
 use crate::config::{Network, PortSpec};
 use crate::platform::{Attached, Platform};

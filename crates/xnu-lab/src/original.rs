@@ -44,17 +44,17 @@ impl OriginalSwitch {
         let mut ports = Vec::new();
         for vm in vms {
             let options = FethOptions { up: true, ..FethOptions::default() };
-            let pair = OwnedInterface::feth_pair(kernel.clone(), &options)
-                .map_err(|why| failed(&why))?;
+            let pair =
+                OwnedInterface::feth_pair(kernel.clone(), &options).map_err(|why| failed(&why))?;
             interfaces.add_member(BRIDGE, pair.name()).map_err(|why| failed(&why))?;
             let end = pair.peer().unwrap_or_default();
             let end: xnu_sys::InterfaceName = end.parse().map_err(|why| failed(&why))?;
             let options = DeviceOptions { batch_write: false, ..DeviceOptions::default() };
-            let device = bpf::Device::open_on(kernel.clone(), end, &options)
-                .map_err(|why| failed(&why))?;
+            let device =
+                bpf::Device::open_on(kernel.clone(), end, &options).map_err(|why| failed(&why))?;
             let options = SocketOptions { batch: false };
-            let socket = ndrv::Socket::open_on(kernel.clone(), end, &options)
-                .map_err(|why| failed(&why))?;
+            let socket =
+                ndrv::Socket::open_on(kernel.clone(), end, &options).map_err(|why| failed(&why))?;
             ports.push(Port { vm, device, socket, _pair: pair });
         }
         Ok(Self { kernel, kqueue, ports, buffer: vec![0; 65_536] })

@@ -16,10 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vswitch", &["xnu-sys", "ifctl", "bpf", "ndrv", "afpacket"]),
     ("vswitchd", &["vswitch", "ifctl", "xnu-sys"]),
     ("probe", &[]),
-    (
-        "xnu-lab",
-        &["vswitchd", "vswitch", "ifctl", "bpf", "ndrv", "probe", "xnu-sim", "xnu-sys"],
-    ),
+    ("xnu-lab", &["vswitchd", "vswitch", "ifctl", "bpf", "ndrv", "probe", "xnu-sim", "xnu-sys"]),
     ("vswitch-cli", &["vswitchd", "ifctl", "bpf", "probe"]),
     ("testkit", &[]),
     ("xtask", &["vswitchd", "vswitch", "ifctl", "bpf", "probe", "xnu-sys", "xnu-lab", "xnu-sim"]),

@@ -51,7 +51,7 @@ pub enum XnuError {
         bridge: String,
     },
     /// The host is set up so that feths damage frames.
-    #[error("{finding}")]
+    #[error("{finding}{}", advice(finding.to_do()))]
     Setting {
         /// Which setting, and what to do.
         finding: Finding,

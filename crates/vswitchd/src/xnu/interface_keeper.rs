@@ -34,9 +34,9 @@ impl<K: Kernel> InterfaceKeeper<K> {
 
     fn is_going(&mut self) -> bool {
         let mut is_going = false;
-        let Some(events) = &mut self.events else { return false };
-        while let Ok(Some(event)) = events.next() {
-            if event.name == self.name {
+        let Some(events) = &self.events else { return false };
+        while let Ok(Some(event)) = events.next_event() {
+            if event.name() == self.name {
                 is_going |= matches!(event.change, Change::Detaching | Change::Detached);
             }
         }

@@ -74,14 +74,15 @@ impl<K: Kernel, A: Attach<K>> Xnu<K, A> {
     }
 
     /// Looks once at the host's settings for feths, and takes away what dead switches left.
-    fn check_host(&mut self, interfaces: &Interfaces<K>) -> Result<(), XnuError> {
+    fn check_host(&mut self, interfaces: &Interfaces<K>, mtu: u32) -> Result<(), XnuError> {
         if std::mem::replace(&mut self.is_checked, true) {
             return Ok(());
         }
-        for finding in interfaces.check_settings()? {
+        for finding in interfaces.check_feth_settings(mtu)? {
             match finding.severity {
-                Severity::Fatal => return Err(XnuError::Setting { finding }),
-                _ => tracing::warn!("{finding}"),
+                Severity::Error => return Err(XnuError::Setting { finding }),
+                Severity::Warning => tracing::warn!("{finding}"),
+                Severity::Note => tracing::debug!("{finding}"),
             }
         }
         let is_alive = Arc::clone(&self.identity.is_alive);
@@ -124,7 +125,9 @@ impl<K: Kernel, A: Attach<K>> Platform for Xnu<K, A> {
                 uplink::on_interface(interfaces, name, addresses, self.tally.clone())?
             }
             UplinkSpec::Bridge { bridge, create, member } => {
-                self.check_host(&interfaces)?;
+                // A bridge that is made here has no MTU yet: it takes over the pair's.
+                let mtu = interfaces.find(bridge).map_or(1500, |found| found.mtu);
+                self.check_host(&interfaces, mtu)?;
                 let plan = stand::Plan {
                     bridge: bridge.clone(),
                     create: *create,

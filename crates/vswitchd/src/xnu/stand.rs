@@ -9,8 +9,8 @@ use vswitch::port::xnu::{Link, LinkOptions, Tended};
 use vswitch::{MacAddr, Nanos};
 use xnu_sys::Kernel;
 
-use super::tally::{Mended, Tally};
 use super::XnuError;
+use super::tally::{Mended, Tally};
 use crate::report::{InterfaceReport, InterfaceRole};
 
 /// What is to stand.
@@ -98,7 +98,7 @@ impl<K: Kernel> Stand<K> {
     pub(super) fn report(&self) -> Result<Vec<InterfaceReport>, XnuError> {
         let of = |name: &str, role, created| {
             let mtu = self.interfaces.find(name)?.mtu;
-            Ok(InterfaceReport { name: name.to_owned(), role, mtu, created })
+            Ok::<_, XnuError>(InterfaceReport { name: name.to_owned(), role, mtu, created })
         };
         let mut reports = vec![of(&self.plan.bridge, InterfaceRole::Bridge, self.plan.create)?];
         if let Some(member) = &self.plan.member {
@@ -163,11 +163,11 @@ impl<K: Kernel> Stand<K> {
     fn news(&mut self) -> News {
         let mut news = News::default();
         let ends = self.ends();
-        let Some(events) = &mut self.events else { return news };
-        while let Ok(Some(event)) = events.next() {
-            let is_end = ends.as_ref().is_some_and(|(a, b)| event.name == *a || event.name == *b);
-            let is_other =
-                event.name == self.plan.bridge || Some(&event.name) == self.plan.member.as_ref();
+        let Some(events) = &self.events else { return news };
+        while let Ok(Some(event)) = events.next_event() {
+            let is_end = ends.as_ref().is_some_and(|(a, b)| event.name() == a || event.name() == b);
+            let is_other = event.name() == self.plan.bridge
+                || Some(event.name()) == self.plan.member.as_deref();
             news.is_touched |= is_end || is_other;
             let is_going = matches!(event.change, Change::Detaching | Change::Detached);
             news.is_going |= is_end && is_going;
@@ -268,8 +268,7 @@ impl<K: Kernel> Stand<K> {
 
     fn open_link(&self) -> Result<Link<K>, XnuError> {
         let (_, switch_end) = self.ends().unwrap_or_default();
-        let options =
-            LinkOptions { addresses: self.plan.addresses.clone(), is_own_feth: true };
+        let options = LinkOptions { addresses: self.plan.addresses.clone(), is_own_feth: true };
         Ok(Link::open(self.interfaces.kernel().clone(), &switch_end, &options)?)
     }
 

@@ -9,10 +9,10 @@ use vswitch::port::xnu::{Link, LinkKeeper, LinkOptions, Tended, UplinkPort};
 use vswitch::{MacAddr, Nanos};
 use xnu_sys::{Host, Kernel};
 
+use super::XnuError;
 use super::interface_keeper::InterfaceKeeper;
 use super::stand::{Plan, Stand};
 use super::tally::Tally;
-use super::XnuError;
 use crate::platform::OpenUplink;
 use crate::report::{InterfaceReport, InterfaceRole};
 
