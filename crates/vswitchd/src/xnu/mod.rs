@@ -51,6 +51,12 @@ pub struct Identity {
     pub is_alive: Arc<dyn Fn(Owner) -> bool + Send + Sync>,
 }
 
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
 /// XNU as a platform.
 pub struct Xnu<K: Kernel = Host, A = ()> {
     kernel: K,
