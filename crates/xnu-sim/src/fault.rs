@@ -5,9 +5,15 @@ use xnu_sys::Errno;
 /// One thing that goes wrong.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// The call: `write`, `sendmsg_x`, or for requests their name (`BIOCSETIF`, `BRDGADD`).
+    /// The call (`write`, `sendmsg_x`, `kevent64`), or for requests their name (`BIOCSETIF`,
+    /// `BRDGADD`) or `ioctl` for all.
     pub call: &'static str,
-    /// The object: an interface, a device's path, a socket's label; `None` is any.
+    /// The object, by any of its names; `None` is any:
+    /// - of a descriptor, its label (`unix3`, `/dev/bpf1`, `ndrv0`, `events0`, `kqueue0`) or the
+    ///   interface that it listens on or is bound to (`feth1`);
+    /// - of a request about an interface, that interface, and the member or peer that a driver
+    ///   command names;
+    /// - of `open` the path, of `sysctlbyname` the name, of `socket` its three numbers (`27, 3, 0`).
     pub object: Option<String>,
     /// So many calls that fit go well first.
     pub after: u64,
@@ -22,14 +28,16 @@ pub struct Fault {
 pub enum FaultAction {
     /// It does nothing and gives this.
     Fail(Errno),
-    /// It does at most so much: messages, for calls of many; bytes else.
+    /// It does at most so much: messages of `recvmsg_x` and `sendmsg_x`, events of `kevent64`, bytes
+    /// of reads, and of writes to devices. What a read had beyond is lost. A datagram is never sent
+    /// in part.
     Short(usize),
     /// It takes so much longer.
     Delay {
         /// Nanoseconds.
         ns: u64,
     },
-    /// What it sends is lost, and it says it went well.
+    /// What it sends is lost, and it says it went well. Calls that do not send are left alone.
     Lose,
 }
 
@@ -48,10 +56,17 @@ impl FaultPlan {
         self.faults.clear();
     }
 
-    /// What goes wrong with this call, if anything; counts it.
-    pub(crate) fn strike(&mut self, call: &str, object: &str) -> Option<FaultAction> {
+    /// Whether nothing is to go wrong any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.faults.iter().all(|fault| fault.times == 0)
+    }
+
+    /// What goes wrong with this call on what has these names, if anything; counts it. Of faults
+    /// that fit, the first that is not over counts.
+    pub(crate) fn strike(&mut self, call: &str, names: &[String]) -> Option<FaultAction> {
         let fits = |fault: &&mut Fault| {
-            fault.call == call && fault.object.as_deref().is_none_or(|of| of == object)
+            let fits_object = |of: &String| names.contains(of);
+            fault.call == call && fault.object.as_ref().is_none_or(fits_object)
         };
         let fault = self.faults.iter_mut().filter(|fault| fault.times > 0).find(fits)?;
         if fault.after > 0 {

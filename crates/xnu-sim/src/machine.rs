@@ -15,13 +15,45 @@ use crate::trace::Trace;
 use crate::unix::UnixSockets;
 use crate::version::{Capabilities, MacOs};
 
+/// How a machine is booted: [`SimKernel::boot_with`](crate::SimKernel::boot_with).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootOptions {
+    /// Its macOS.
+    pub version: MacOs,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// It has no `recvmsg_x` and no `sendmsg_x`: both are `ENOSYS`, as on a system whose library
+    /// does not have them.
+    pub without_message_calls: bool,
+    /// Other threads make calls too: who waits and finds that nothing is to happen waits for them.
+    /// Otherwise that is a panic with the trace, since in a test of one thread nothing could ever
+    /// end the wait.
+    pub has_threads: bool,
+    /// It is a Mac of Apple silicon, where since macOS 14.0 an mbuf has 512 bytes, not 256, so that
+    /// a receiver's buffer holds fewer small datagrams (`bsd/sys/mbuf.h`).
+    pub is_apple_silicon: bool,
+}
+
+impl Default for BootOptions {
+    /// The newest macOS, seed 0, one thread.
+    fn default() -> Self {
+        Self {
+            version: MacOs::V15,
+            seed: 0,
+            without_message_calls: false,
+            has_threads: false,
+            is_apple_silicon: false,
+        }
+    }
+}
+
 /// Something that happens later.
 type Later = Box<dyn FnOnce(&mut Machine) + Send>;
 
 /// All state of the simulated machine. Each part is one file or folder, which has its own state here
 /// and adds its own methods to `Machine`.
 pub(crate) struct Machine {
-    pub(crate) version: MacOs,
+    pub(crate) options: BootOptions,
     pub(crate) can: Capabilities,
     pub(crate) now_ns: u64,
     pub(crate) rng: Rng,
@@ -39,17 +71,20 @@ pub(crate) struct Machine {
     pub(crate) sysctls: Sysctls,
 }
 
-/// What each system call costs, in virtual time.
+/// What each system call costs, in virtual time: about what one costs on a Mac of today when it does
+/// little. What it is exactly matters to no rule; that it is not 0 makes every loop of calls end at
+/// some virtual moment.
 const CALL_NS: u64 = 400;
 
 impl Machine {
-    pub(crate) fn new(version: MacOs, seed: u64) -> Self {
-        let can = version.capabilities();
+    pub(crate) fn new(options: BootOptions) -> Self {
+        let can = options.version.capabilities();
+        let has_big_mbufs = options.is_apple_silicon && options.version >= MacOs::V14_0;
         Self {
-            version,
+            options,
             can,
             now_ns: 1_000_000_000,
-            rng: Rng::new(seed),
+            rng: Rng::new(options.seed),
             later: BTreeMap::new(),
             scheduled: 0,
             processes: Processes::default(),
@@ -58,7 +93,7 @@ impl Machine {
             net: Net::new(&can),
             bpf: Bpf::new(&can),
             ndrv: NdrvSockets::default(),
-            unix: UnixSockets::default(),
+            unix: UnixSockets::new(has_big_mbufs),
             kqueues: Kqueues::default(),
             events: EventSockets::default(),
             sysctls: Sysctls::new(&can),

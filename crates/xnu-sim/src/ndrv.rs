@@ -79,6 +79,11 @@ impl Machine {
         Ok(())
     }
 
+    /// The interface that a socket is bound to.
+    pub(crate) fn ndrv_interface(&mut self, id: u32) -> Option<IfId> {
+        self.ndrv.socket(id).ok()?.interface
+    }
+
     /// Only the address's length is looked at.
     pub(crate) fn ndrv_connect(&mut self, id: u32, address: &[u8]) -> Result<()> {
         let socket = self.ndrv.socket(id)?;

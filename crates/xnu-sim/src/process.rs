@@ -27,6 +27,8 @@ pub(crate) struct Processes {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) is_root: bool,
+    /// The fault plan leaves its calls alone.
+    pub(crate) is_spared: bool,
     pub(crate) counters: Counters,
     descriptors: BTreeMap<i32, Entry>,
 }
@@ -48,33 +50,18 @@ pub(crate) struct File {
 
 impl Processes {
     pub(crate) fn add(&mut self, is_root: bool) -> ProcessId {
-        let process =
-            Process { is_root, counters: Counters::default(), descriptors: BTreeMap::new() };
+        let process = Process {
+            is_root,
+            is_spared: false,
+            counters: Counters::default(),
+            descriptors: BTreeMap::new(),
+        };
         self.processes.push(process);
         u32::try_from(self.processes.len() - 1).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn of(&mut self, process: ProcessId) -> &mut Process {
         &mut self.processes[process as usize]
-    }
-
-    /// Opens a file on an object, for a process: the descriptor, and the number of the file.
-    pub(crate) fn open(
-        &mut self,
-        process: ProcessId,
-        object: Object,
-        flags: u32,
-    ) -> Result<(i32, FileId)> {
-        let file = self.next_file;
-        self.next_file += 1;
-        self.files.insert(file, File { object, flags, descriptors: 0 });
-        match self.share(process, file) {
-            Ok(number) => Ok((number, file)),
-            Err(errno) => {
-                self.files.remove(&file);
-                Err(errno)
-            }
-        }
     }
 
     /// Another descriptor of an open file, the lowest free one from 3 on.
@@ -103,6 +90,11 @@ impl Processes {
         }
     }
 
+    pub(crate) fn closes_on_exec(&self, process: ProcessId, number: i32) -> Result<bool> {
+        let descriptors = &self.processes[process as usize].descriptors;
+        descriptors.get(&number).map(|entry| entry.closes_on_exec).ok_or(EBADF)
+    }
+
     /// A process's open descriptors, with whether each is kept from programs that it starts.
     pub(crate) fn descriptors(&self, process: ProcessId) -> Vec<(i32, Object, bool)> {
         let descriptors = &self.processes[process as usize].descriptors;
@@ -115,6 +107,28 @@ impl Processes {
 }
 
 impl Machine {
+    /// Opens a file on a new object, for a process: the descriptor, and the number of the file.
+    /// Without a free descriptor the object ends.
+    pub(crate) fn open(
+        &mut self,
+        process: ProcessId,
+        object: Object,
+        flags: u32,
+    ) -> Result<(i32, FileId)> {
+        let processes = &mut self.processes;
+        let file = processes.next_file;
+        processes.next_file += 1;
+        processes.files.insert(file, File { object, flags, descriptors: 0 });
+        match processes.share(process, file) {
+            Ok(number) => Ok((number, file)),
+            Err(errno) => {
+                processes.files.remove(&file);
+                self.end(object);
+                Err(errno)
+            }
+        }
+    }
+
     /// Closes a descriptor; with the last of a file, the object behind it ends.
     pub(crate) fn close(&mut self, process: ProcessId, number: i32) {
         let descriptors = &mut self.processes.of(process).descriptors;
@@ -127,12 +141,6 @@ impl Machine {
         }
         let object = open.object;
         self.processes.files.remove(&file);
-        match object {
-            Object::Unix(id) => self.unix_close(id),
-            Object::Bpf(minor) => self.bpf_close(minor),
-            Object::Ndrv(id) => self.ndrv_close(id),
-            Object::Events(id) => self.events_close(id),
-            Object::Kqueue(id) => self.kqueue_close(id),
-        }
+        self.end(object);
     }
 }

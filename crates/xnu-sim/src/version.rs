@@ -36,6 +36,9 @@ impl MacOs {
             dgram_reader_wakes_writer: self.is_since(Self::V15),
             messages_max: if self.is_since(Self::V14_0) { 256 } else { 100 },
             messages_are_strict: !self.is_since(Self::V14_0),
+            sendmsg_x_batches: self.is_since(Self::V14_0),
+            sendmsg_x_counts_lost: !self.is_since(Self::V13),
+            sendmsg_x_counts_unsent: self.is_since(Self::V14_4),
             bridge_early_input: self.is_since(Self::V15),
             bridge_uses_virtio: self.is_since(Self::V15),
             feth_tso: self.is_since(Self::V13),
@@ -81,6 +84,16 @@ pub struct Capabilities {
     /// Up to 13, `recvmsg_x` and `sendmsg_x` want `msg_flags` to be 0, bad flags are `EOPNOTSUPP`, and
     /// `sendmsg_x` counts 1 to 1,024 (§7, C23, C24).
     pub messages_are_strict: bool,
+    /// `sendmsg_x` sends all messages of a connected socket in one go (since 14.0): no limit on
+    /// their count, names ignored (C23, C24).
+    pub sendmsg_x_batches: bool,
+    /// `sendmsg_x` counts the message that found the peer full as sent (12); 13 says how many went
+    /// before it, even 0; neither tells `ENOBUFS` (`sendmsg_x` and `externalize_user_msghdr_array`
+    /// of those tags; not in the contract).
+    pub sendmsg_x_counts_lost: bool,
+    /// `sendmsg_x` counts messages before one with no buffers as sent, although it sent none (since
+    /// 14.4; `sendit_x`; not in the contract).
+    pub sendmsg_x_counts_unsent: bool,
     /// The bridge's input path of 15.0 (C1 to C7).
     pub bridge_early_input: bool,
     /// `IFBIF_USES_VIRTIO` (15.4) (§3).

@@ -53,7 +53,9 @@ impl Messages {
                     iov_len: spill.len() as u64,
                 },
             ];
-            self.address(place, if spill.is_empty() { 1 } else { VECTORS });
+            // Always as many: since macOS 14.0 `recvmsg_x` writes past the end of the kernel's
+            // memory when a message has more buffers than the one before.
+            self.address(place, VECTORS);
             count = place + 1;
         }
         if count == 0 {

@@ -190,6 +190,11 @@ impl Machine {
         node.and_then(|node| node.device.as_ref()).is_some_and(|device| device.interface.is_some())
     }
 
+    /// The interface that a device listens on.
+    pub(crate) fn bpf_interface(&mut self, minor: u32) -> Option<IfId> {
+        self.bpf.device(minor).ok()?.interface
+    }
+
     /// A knote was attached or detached (the "has knote" flag, contract §5).
     pub(crate) fn bpf_set_has_knote(&mut self, minor: u32, has: bool) {
         if let Ok(device) = self.bpf.device(minor) {
