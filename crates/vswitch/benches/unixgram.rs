@@ -13,7 +13,8 @@ fn unixgram_to_unixgram(criterion: &mut Criterion) {
     use criterion::{BenchmarkId, Throughput};
     use vswitch::fabric::{PortPolicy, Settings};
     use vswitch::poller::Epoll;
-    use vswitch::port::linux::{Access, UnixgramPort};
+    use vswitch::port::linux::UnixgramPort;
+    use vswitch::port::unix::Access;
     use vswitch::switch::{PortSettings, Switch, WhenGone};
 
     const FRAMES: u64 = 4096;

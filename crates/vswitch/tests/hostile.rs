@@ -15,9 +15,8 @@ use common::{Running, add, frame, number, settings, station};
 use vswitch::MacAddr;
 use vswitch::counters::DropReason;
 use vswitch::fabric::PortPolicy;
-use vswitch::port::linux::{
-    Access, DatagramPort, StreamConnectPort, StreamListener, StreamPort, TapPort, UnixgramPort,
-};
+use vswitch::port::linux::{DatagramPort, TapPort, UnixgramPort};
+use vswitch::port::unix::{Access, StreamConnectPort, StreamListener, StreamPort};
 
 const ATTACK_FOR: Duration = Duration::from_secs(4);
 

@@ -13,7 +13,8 @@ use common::peers::{Finish, qemu, vfkit};
 use common::{Running, frame, number, station};
 use vswitch::MacAddr;
 use vswitch::counters::DropReason;
-use vswitch::port::linux::{Access, UnixgramPort};
+use vswitch::port::linux::UnixgramPort;
+use vswitch::port::unix::Access;
 
 /// The ports that are to lose nothing, each with the one beside it.
 const HEALTHY: usize = 30;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use vswitch::fabric::{PortPolicy, Settings};
 use vswitch::framing::prefix;
 use vswitch::poller::{Epoll, Event, Interest, Poller, Source, Token, Wake};
-use vswitch::port::linux::StreamPort;
+use vswitch::port::unix::StreamPort;
 use vswitch::port::{Gone, Inbox, Listener, Outbox, Port, Received, SendFault, Sent};
 use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, Switch, WhenGone};
 use vswitch::{MacAddr, Nanos};

@@ -13,7 +13,8 @@ use std::time::Duration;
 use common::peers::{Finish, Random, StreamPeer, framed, receive, vfkit};
 use common::{Running, frame, number, station};
 use vswitch::counters::DropReason;
-use vswitch::port::linux::{Access, StreamConnectPort, StreamListener, UnixgramPort};
+use vswitch::port::linux::UnixgramPort;
+use vswitch::port::unix::{Access, StreamConnectPort, StreamListener};
 
 /// Held for writing by what needs the processors for itself.
 static ALONE: RwLock<()> = RwLock::new(());

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use common::Running;
 use common::peers::{Finish, qemu, receive, vfkit};
 use vswitch::counters::DropReason;
-use vswitch::port::linux::{Access, TapError, TapPort, UnixgramPort};
+use vswitch::port::linux::{TapError, TapPort, UnixgramPort};
+use vswitch::port::unix::Access;
 use vswitch::switch::Report;
 
 const KERNEL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);

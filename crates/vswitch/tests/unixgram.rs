@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use common::peers::{Finish, qemu, receive, vfkit};
 use common::{Running, frame, station};
-use vswitch::port::linux::{Access, UnixgramPort};
+use vswitch::port::linux::UnixgramPort;
+use vswitch::port::unix::Access;
 
 fn start(dir: &std::path::Path) -> Running {
     Running::start(|switch, network| {

@@ -51,6 +51,12 @@ impl Access {
             mode: mode.map_or(Ok(MODE_DEFAULT), parse_mode)?,
         })
     }
+
+    /// The same, as ports take it.
+    pub(crate) fn of_sockets(self) -> vswitch::port::unix::Access {
+        let Self { owner, group, mode } = self;
+        vswitch::port::unix::Access { owner, group, mode }
+    }
 }
 
 /// A user by numbers.

@@ -13,6 +13,7 @@ pub mod linux;
 pub mod platform;
 pub mod report;
 mod service;
+mod socket_path;
 pub mod xnu;
 
 pub use service::{Service, StartError};

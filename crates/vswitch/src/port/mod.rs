@@ -15,6 +15,9 @@ mod inbox;
 #[cfg(target_os = "linux")]
 pub mod linux;
 mod outbox;
+#[cfg(unix)]
+pub mod unix;
+mod upkeep;
 pub mod xnu;
 
 pub use inbox::{AdaptiveClass, BATCH_FRAMES_MAX, Inbox, InboxBuffers, ReceiveSlot};

@@ -1,19 +1,20 @@
 //! Linux: veth pairs, packet sockets, unix sockets, TAPs, epoll.
 
 use std::io;
-use std::path::PathBuf;
 
 use ifctl::Interfaces;
 use vswitch::MacAddr;
 use vswitch::poller::Epoll;
-use vswitch::port::linux::{
-    BufferShortage, Granted, InheritedError, PacketPortError, PathError, StreamConnectPort,
-    StreamListener, TapError, TapPort, UnixgramPort, granted_to_unix_sockets, inherit,
+use vswitch::port::linux::{DatagramPort, PacketPortError, TapError, TapPort, UnixgramPort};
+use vswitch::port::unix::{
+    BufferShortage, Granted, Inherited, InheritedError, PathError, StreamConnectPort,
+    StreamListener, granted_to_unix_sockets, inherit,
 };
 
 use crate::access::Access;
 use crate::config::{Attachment, UplinkSpec};
 use crate::platform::{Attached, OpenUplink, Platform};
+use crate::socket_path::absolute;
 
 mod uplink;
 
@@ -92,21 +93,20 @@ impl Platform for Linux {
     }
 
     fn attach(&mut self, attachment: Attachment, access: Access) -> Result<Attached, LinuxError> {
-        let socket_access = vswitch::port::linux::Access {
-            owner: access.owner,
-            group: access.group,
-            mode: access.mode,
-        };
+        let access = access.of_sockets();
         if !matches!(attachment, Attachment::Tap(_)) {
             self.tell_shortage(granted_to_unix_sockets().map_err(LinuxError::Socket)?);
         }
         Ok(match attachment {
-            Attachment::Fd(number) => Attached::Port(inherit(number)?),
+            Attachment::Fd(number) => Attached::Port(match inherit(number)? {
+                Inherited::Datagram(socket) => Box::new(DatagramPort::new(socket)),
+                Inherited::Stream(stream) => Box::new(stream),
+            }),
             Attachment::Unixgram(path) => {
-                Attached::Port(Box::new(UnixgramPort::bind(&absolute(path), socket_access)?))
+                Attached::Port(Box::new(UnixgramPort::bind(&absolute(path), access)?))
             }
             Attachment::Stream(path) => {
-                Attached::Listener(Box::new(StreamListener::bind(&absolute(path), socket_access)?))
+                Attached::Listener(Box::new(StreamListener::bind(&absolute(path), access)?))
             }
             Attachment::StreamConnect(path) => {
                 Attached::Port(Box::new(StreamConnectPort::new(&absolute(path))?))
@@ -153,13 +153,5 @@ impl Linux {
                 tracing::warn!("{shortage}");
             }
         }
-    }
-}
-
-/// A path that still means the same when it is shown elsewhere, where it fits.
-fn absolute(path: PathBuf) -> PathBuf {
-    match std::path::absolute(&path) {
-        Ok(whole) if whole.as_os_str().len() <= vswitch::port::linux::PATH_MAX_BYTES => whole,
-        _ => path,
     }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use ifctl::{Interfaces, Kind, OwnedInterface, PairOptions};
 use vswitch::MacAddr;
-use vswitch::port::linux::{Granted, PacketPort};
+use vswitch::port::linux::PacketPort;
+use vswitch::port::unix::Granted;
 
 use super::LinuxError;
 use crate::platform::OpenUplink;

@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use super::mmsg::Mmsg;
-use super::socket_buffers;
 use crate::poller::Source;
+use crate::port::unix::socket_buffers;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 
 /// A connected `SOCK_DGRAM` socket, such as one end of a socketpair whose other end a VM has.

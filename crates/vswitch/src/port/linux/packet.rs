@@ -6,12 +6,13 @@ use std::os::fd::AsRawFd;
 use afpacket::{Checksum, FilterWord, Options, Outgoing, PacketSocket, SendError, Slot, State};
 use arrayvec::ArrayVec;
 
-use super::next_look;
 use crate::counters::DropReason;
 use crate::mac::MacAddr;
 use crate::offload::{Offload, VnetFields};
 use crate::poller::Source;
 use crate::pool::{HEADROOM_BYTES, SizeClass};
+use crate::port::unix::Granted;
+use crate::port::upkeep::next_look;
 use crate::port::{AdaptiveClass, Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 use crate::time::Nanos;
 
@@ -88,13 +89,10 @@ impl PacketPort {
 
     /// The socket's buffers.
     #[must_use]
-    pub fn granted(&self) -> super::Granted {
+    pub fn granted(&self) -> Granted {
         let buffers = self.socket.buffers();
         // The kernel counts double what it is asked for; this crate tells the half.
-        super::Granted {
-            send_bytes: 2 * buffers.send_bytes,
-            receive_bytes: 2 * buffers.receive_bytes,
-        }
+        Granted { send_bytes: 2 * buffers.send_bytes, receive_bytes: 2 * buffers.receive_bytes }
     }
 
     fn is_down(&mut self) {

@@ -1,9 +1,9 @@
 //! The few calls that no library gives safely.
-#![allow(unsafe_code, reason = "peers' addresses, TUNSETIFF, taking over a descriptor")]
+#![allow(unsafe_code, reason = "peers' addresses, TUNSETIFF")]
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -127,25 +127,6 @@ pub(super) fn tap_attach(device: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     // SAFETY: TUNSETIFF reads and writes one ifreq, which lives across the call.
     check(unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
     Ok(())
-}
-
-/// Whether a descriptor is passed on by exec(2): what was inherited is, until it is taken over.
-pub(super) fn is_inheritable(number: RawFd) -> io::Result<bool> {
-    // SAFETY: no pointers; a number that is not open is EBADF.
-    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
-    Ok(flags & libc::FD_CLOEXEC == 0)
-}
-
-/// Takes over a descriptor that this process was started with. From now on it is closed with the
-/// value returned, and not passed on to children.
-///
-/// Each number may be taken over once; that is the caller's to see to (`inherited::inherit` does).
-pub(super) fn take_over(number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: no pointers; a number that is not open is EBADF.
-    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    // SAFETY: the descriptor is open (it has just been asked), came to this process from the one
-    // that started it, and nothing in this process owns it: `inherit` hands out each number once.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 fn check(result: i32) -> io::Result<i32> {

@@ -15,18 +15,19 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use nix::sys::socket::{MsgFlags, SockType, recv};
+use nix::sys::socket::{MsgFlags, recv};
+use socket2::Type;
 
 use super::datagram::{fault, received};
 use super::mmsg::Mmsg;
-use super::next_look;
 use super::peer_connect;
-use super::peer_record::PeerRecord;
-use super::socket_buffers;
-use super::socket_path::{Access, PathError, SocketPath};
 use super::sys::{self, PeerAddress};
 use crate::counters::DropReason;
 use crate::poller::Source;
+use crate::port::unix::peer_record::PeerRecord;
+use crate::port::unix::socket_path::SocketPath;
+use crate::port::unix::{Access, PathError, socket_buffers};
+use crate::port::upkeep::next_look;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 use crate::time::Nanos;
 
@@ -61,7 +62,7 @@ impl UnixgramPort {
     /// # Errors
     /// [`PathError`].
     pub fn bind(path: &Path, access: Access) -> Result<Self, PathError> {
-        let (socket, path) = SocketPath::bind(path, SockType::Datagram, access)?;
+        let (socket, path) = SocketPath::bind(path, Type::DGRAM, access)?;
         socket_buffers::enlarge(&socket);
         let record = PeerRecord::beside(path.as_path());
         let left = record.peer().and_then(PeerAddress::at);

@@ -5,7 +5,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use nix::sys::socket::{Backlog, SockType, listen};
+use nix::sys::socket::{Backlog, listen};
+use socket2::Type;
 
 use super::StreamPort;
 use super::socket_path::{Access, PathError, SocketPath};
@@ -25,7 +26,7 @@ impl StreamListener {
     /// # Errors
     /// [`PathError`].
     pub fn bind(path: &Path, access: Access) -> Result<Self, PathError> {
-        let (socket, bound) = SocketPath::bind(path, SockType::Stream, access)?;
+        let (socket, bound) = SocketPath::bind(path, Type::STREAM, access)?;
         listen(&socket, Backlog::MAXCONN).map_err(|errno| PathError::Os {
             call: "listen at",
             path: path.to_owned(),

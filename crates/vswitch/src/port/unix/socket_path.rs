@@ -2,18 +2,16 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{AtFlags, Flock, FlockArg};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, socket};
-use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::{Gid, Uid, fchownat};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{FileStat, SFlag, lstat};
+use nix::unistd::{Gid, Uid};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
-/// The most bytes of a path that fit a `sockaddr_un` with the zero behind them (unix(7)).
-pub const PATH_MAX_BYTES: usize = 107;
+use super::platform::{self, PATH_MAX_BYTES};
 
 /// Who may connect to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,128 +74,105 @@ pub enum PathError {
 
 /// A bound socket's path; removed when dropped, if it is still the one that was bound.
 #[derive(Debug)]
-pub(super) struct SocketPath {
+pub(in crate::port) struct SocketPath {
     path: PathBuf,
-    /// Device and inode of the socket file.
-    identity: (u64, u64),
+    identity: Identity,
     owner: Uid,
+}
+
+/// Which file a socket's is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: libc::dev_t,
+    inode: libc::ino_t,
+}
+
+impl Identity {
+    /// The identity of a file that is a socket.
+    pub(super) fn of_socket(found: &FileStat) -> Option<Self> {
+        let kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+        (kind == SFlag::S_IFSOCK).then_some(Self { device: found.st_dev, inode: found.st_ino })
+    }
 }
 
 impl SocketPath {
     /// Makes a non-blocking socket and binds it to `path`. A socket file there to which nobody
     /// listens any more (what a killed process leaves) is replaced; anything else is left alone.
-    pub(super) fn bind(
+    pub(in crate::port) fn bind(
         path: &Path,
-        kind: SockType,
+        kind: Type,
         access: Access,
     ) -> Result<(OwnedFd, Self), PathError> {
         let len = path.as_os_str().len();
         if len > PATH_MAX_BYTES {
             return Err(PathError::TooLong { path: path.to_owned(), len });
         }
-        let os = |call| {
-            let path = path.to_owned();
-            move |errno: nix::Error| PathError::Os { call, path, source: errno.into() }
-        };
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd = socket(AddressFamily::Unix, kind, flags, None).map_err(os("open a socket for"))?;
-        // Linux gives the file the mode that the unbound socket has (unix_bind_bsd): nobody gets in
-        // before the owner is set.
-        fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR).map_err(os("restrict"))?;
-        let address = UnixAddr::new(path).map_err(os("bind"))?;
+        let socket = unconnected(kind).map_err(os("open a socket for", path))?;
         let _turn = lock_directory(path);
-        match bind(fd.as_raw_fd(), &address) {
-            Ok(()) => {}
-            Err(nix::Error::EADDRINUSE) => {
-                remove_stale(path, kind, &address)?;
-                bind(fd.as_raw_fd(), &address).map_err(os("bind"))?;
-            }
-            Err(errno) => return Err(os("bind")(errno)),
-        }
-        let (file, identity) = bound_file(path)?;
-        let owner = access.owner.unwrap_or_else(Uid::effective);
-        let this = Self { path: path.to_owned(), identity, owner };
-        this.give(&file, access)?;
-        Ok((fd, this))
+        remove_stale(path)?;
+        let bound = platform::bind_at(&socket, path, access)?;
+        Ok((socket, bound))
     }
 
-    pub(super) fn as_path(&self) -> &Path {
+    /// A socket that was bound and has its owner, mode and place, or is about to have them.
+    pub(super) fn placed(path: &Path, identity: Identity, access: Access) -> Self {
+        let owner = access.owner.unwrap_or_else(Uid::effective);
+        Self { path: path.to_owned(), identity, owner }
+    }
+
+    pub(in crate::port) fn as_path(&self) -> &Path {
         &self.path
     }
 
     /// Who owns the socket's file.
-    pub(super) fn owner(&self) -> Uid {
+    pub(in crate::port) fn owner(&self) -> Uid {
         self.owner
-    }
-
-    /// Changes the file itself, not what its path leads to by now: whoever may write to the
-    /// directory could put a link to another's file there, and root would give that away.
-    fn give(&self, file: &File, access: Access) -> Result<(), PathError> {
-        let os = |call| {
-            let path = self.path.clone();
-            move |source: io::Error| PathError::Os { call, path, source }
-        };
-        if access.owner.is_some() || access.group.is_some() {
-            fchownat(file, "", access.owner, access.group, AtFlags::AT_EMPTY_PATH)
-                .map_err(|errno| os("change the owner of")(errno.into()))?;
-        }
-        let mode = fs::Permissions::from_mode(access.mode & 0o777);
-        // fchmod(2) takes no descriptor opened with O_PATH; its name in proc(5) leads to the file.
-        let file = format!("/proc/self/fd/{}", file.as_raw_fd());
-        fs::set_permissions(file, mode).map_err(os("change the mode of"))
     }
 }
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
         // Another switch may have taken the path over since; its socket is not ours to remove.
-        let ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
-        if ours && let Err(error) = fs::remove_file(&self.path) {
+        let found = lstat(&self.path).ok().and_then(|found| Identity::of_socket(&found));
+        if found == Some(self.identity)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             tracing::warn!(path = ?self.path, %error, "the socket's path could not be removed");
         }
     }
 }
 
-/// The file of a socket that was just bound, as it is (no link is followed), with its identity.
-fn bound_file(path: &Path) -> Result<(File, (u64, u64)), PathError> {
-    let os = |source| PathError::Os { call: "look at", path: path.to_owned(), source };
-    let flags = libc::O_PATH | libc::O_NOFOLLOW;
-    let file = File::options().read(true).custom_flags(flags).open(path).map_err(os)?;
-    let metadata = file.metadata().map_err(os)?;
-    if !metadata.file_type().is_socket() {
-        return Err(PathError::NotASocket { path: path.to_owned() });
-    }
-    Ok((file, (metadata.dev(), metadata.ino())))
+/// A non-blocking unix socket, not passed on to children.
+pub(super) fn unconnected(kind: Type) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn os(call: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PathError {
+    let path = path.to_owned();
+    move |source| PathError::Os { call, path, source }
 }
 
 /// Removes a socket file that nobody listens to any more.
-fn remove_stale(path: &Path, kind: SockType, address: &UnixAddr) -> Result<(), PathError> {
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => {
-            return Err(PathError::Os { call: "look at", path: path.to_owned(), source });
-        }
-    };
-    if !metadata.file_type().is_socket() {
-        return Err(PathError::NotASocket { path: path.to_owned() });
+fn remove_stale(path: &Path) -> Result<(), PathError> {
+    match lstat(path) {
+        Ok(found) if Identity::of_socket(&found).is_some() => {}
+        Ok(_) => return Err(PathError::NotASocket { path: path.to_owned() }),
+        Err(nix::Error::ENOENT) => return Ok(()),
+        Err(errno) => return Err(os("look at", path)(errno.into())),
     }
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let trial = socket(AddressFamily::Unix, kind, flags, None);
-    let answer = trial.and_then(|trial| connect(trial.as_fd().as_raw_fd(), address));
-    match answer {
-        // A dead socket's file refuses. Whatever else is said (it took us, EAGAIN: its backlog is
-        // full, EPERM: it is connected to a VM, EPROTOTYPE: it is of another kind) somebody is
-        // there.
-        Err(nix::Error::ECONNREFUSED) => {}
+    // A datagram socket tries, whatever is there: it goes into no listener's backlog, and whether
+    // that is full does not matter.
+    let trial = unconnected(Type::DGRAM).map_err(os("open a socket for", path))?;
+    let address = SockAddr::unix(path).map_err(os("look at", path))?;
+    match SockRef::from(&trial).connect(&address) {
+        // A dead socket's file refuses. Whatever else is said (it took us, EPROTOTYPE: it is a
+        // stream, EPERM: it is connected to a VM) somebody is there.
+        Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => {}
         _ => return Err(PathError::InUse { path: path.to_owned() }),
     }
-    fs::remove_file(path).map_err(|source| PathError::Os {
-        call: "remove the socket left at",
-        path: path.to_owned(),
-        source,
-    })
+    fs::remove_file(path).map_err(os("remove the socket left at", path))
 }
 
 /// Locks the directory for the moment of looking and binding, so that of two switches that start at
@@ -226,12 +201,13 @@ const LOCK_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::{UnixDatagram, UnixListener};
 
     use super::*;
 
     fn bind(path: &Path) -> Result<(OwnedFd, SocketPath), PathError> {
-        SocketPath::bind(path, SockType::Datagram, Access::default())
+        SocketPath::bind(path, Type::DGRAM, Access::default())
     }
 
     #[test]
@@ -239,7 +215,7 @@ mod tests {
         let dir = testkit::scratch_dir();
         let path = dir.path().join("a");
         let access = Access { mode: 0o640, ..Access::default() };
-        let (_fd, bound) = SocketPath::bind(&path, SockType::Datagram, access).unwrap();
+        let (_fd, bound) = SocketPath::bind(&path, Type::DGRAM, access).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         drop(bound);
         assert!(!path.exists());
@@ -283,22 +259,6 @@ mod tests {
     }
 
     #[test]
-    fn a_link_put_in_its_place_gives_nothing_away() {
-        let dir = testkit::scratch_dir();
-        let (path, precious) = (dir.path().join("a"), dir.path().join("precious"));
-        fs::write(&precious, "root's").unwrap();
-        fs::set_permissions(&precious, fs::Permissions::from_mode(0o600)).unwrap();
-        let (_fd, bound) = bind(&path).unwrap();
-        let (file, _) = bound_file(&path).unwrap();
-        fs::remove_file(&path).unwrap();
-        std::os::unix::fs::symlink(&precious, &path).unwrap();
-        let owner = Some(Uid::effective());
-        bound.give(&file, Access { owner, group: None, mode: 0o666 }).unwrap();
-        assert_eq!(fs::metadata(&precious).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(bound_file(&path).is_err(), "nor is a link taken for the socket");
-    }
-
-    #[test]
     fn a_directory_locked_by_another_does_not_hold_up_for_long() {
         let dir = testkit::scratch_dir();
         let held = Flock::lock(File::open(dir.path()).unwrap(), FlockArg::LockExclusive).unwrap();
@@ -314,7 +274,8 @@ mod tests {
         let room = PATH_MAX_BYTES - dir.path().as_os_str().len() - 1;
         bind(&dir.path().join("x".repeat(room))).unwrap();
         let error = bind(&dir.path().join("x".repeat(room + 1))).unwrap_err();
-        assert!(error.to_string().contains("108 bytes are too long"), "{error}");
+        let why = format!("{} bytes are too long", PATH_MAX_BYTES + 1);
+        assert!(error.to_string().contains(&why), "{error}");
         let missing = bind(&dir.path().join("no/such")).unwrap_err().to_string();
         assert!(missing.contains("No such file"), "{missing}");
     }

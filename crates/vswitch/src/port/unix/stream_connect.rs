@@ -1,14 +1,16 @@
 //! `stream-connect:PATH`: a stream to a VM that listens (QEMU's `server=on`), made again whenever
 //! it ends.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use socket2::{SockAddr, SockRef, Type};
 
-use super::socket_path::{PATH_MAX_BYTES, PathError};
-use super::{StreamPort, next_look};
+use super::socket_path::{PathError, unconnected};
+use super::{PATH_MAX_BYTES, StreamPort};
 use crate::poller::Source;
+use crate::port::upkeep::next_look;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 use crate::time::Nanos;
 
@@ -16,7 +18,7 @@ use crate::time::Nanos;
 #[derive(Debug)]
 pub struct StreamConnectPort {
     path: PathBuf,
-    address: UnixAddr,
+    address: SockAddr,
     stream: Option<StreamPort>,
     /// How many streams there have been.
     generation: u32,
@@ -34,15 +36,14 @@ impl StreamConnectPort {
         if path.as_os_str().len() > PATH_MAX_BYTES {
             return Err(too_long());
         }
-        let address = UnixAddr::new(path).map_err(|_| too_long())?;
+        let address = SockAddr::unix(path).map_err(|_| too_long())?;
         Ok(Self { path: path.to_owned(), address, stream: None, generation: 0, told: false })
     }
 
-    fn connect(&self) -> nix::Result<OwnedFd> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-        connect(fd.as_raw_fd(), &self.address)?;
-        Ok(fd)
+    fn connect(&self) -> io::Result<OwnedFd> {
+        let socket = unconnected(Type::STREAM)?;
+        SockRef::from(&socket).connect(&self.address)?;
+        Ok(socket)
     }
 
     fn lost(&mut self, why: &Gone) {
@@ -93,10 +94,10 @@ impl Port for StreamConnectPort {
                     self.stream = Some(StreamPort::numbered(socket, self.generation));
                     tracing::info!(path = %self.path.display(), "connected");
                 }
-                Err(errno) if !self.told => {
+                Err(error) if !self.told => {
                     self.told = true;
                     let path = self.path.display();
-                    tracing::info!(%path, error = %errno, "nobody listens yet; trying again");
+                    tracing::info!(%path, %error, "nobody listens yet; trying again");
                 }
                 Err(_) => {}
             }

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{MsgFlags, recv, sendmsg};
 
-use super::socket_buffers;
+use super::{platform, socket_buffers};
 use crate::counters::DropReason;
 use crate::framing::{Deframer, PREFIX_BYTES, prefix};
 use crate::poller::Source;
@@ -59,8 +59,9 @@ enum Piece {
 }
 
 impl StreamPort {
-    /// A port on `socket`, whose buffers are enlarged. Its blocking mode does not matter and is not
-    /// changed: it may be shared with another process.
+    /// A port on `socket`, whose buffers are enlarged. On Linux its blocking mode does not matter
+    /// and is not changed, since it may be shared with another process; macOS has no other way to
+    /// write without waiting, so there it becomes non-blocking.
     #[must_use]
     pub fn new(socket: OwnedFd) -> Self {
         Self::numbered(socket, 0)
@@ -68,6 +69,7 @@ impl StreamPort {
 
     /// As [`Self::new`], the `generation`th in the life of its port.
     pub(super) fn numbered(socket: OwnedFd, generation: u32) -> Self {
+        platform::prepare_stream(&socket);
         socket_buffers::enlarge(&socket);
         Self {
             socket,
@@ -92,7 +94,7 @@ impl StreamPort {
     }
 
     fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let flags = platform::STREAM_SEND_FLAGS;
         Ok(sendmsg::<()>(self.socket.as_raw_fd(), pieces, &[], flags, None)?)
     }
 

@@ -7,8 +7,7 @@ use std::sync::Mutex;
 
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 
-use super::{DatagramPort, StreamPort, sys};
-use crate::port::Port;
+use super::{StreamPort, descriptor};
 
 /// A descriptor that cannot be a port.
 #[derive(Debug, thiserror::Error)]
@@ -59,12 +58,20 @@ pub enum InheritedError {
 /// The numbers taken over so far in this process.
 static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
-/// Makes a port of the inherited socket `number`: a datagram socket carries a frame in each
-/// datagram, a stream socket [length-prefixed frames](crate::framing).
+/// What a descriptor that was passed on is.
+#[derive(Debug)]
+pub enum Inherited {
+    /// A datagram socket, each of whose datagrams is a frame. The port on it is the platform's.
+    Datagram(OwnedFd),
+    /// A stream of [length-prefixed frames](crate::framing).
+    Stream(StreamPort),
+}
+
+/// Takes over the inherited socket `number`, which is closed with what is returned.
 ///
 /// # Errors
 /// [`InheritedError`].
-pub fn inherit(number: RawFd) -> Result<Box<dyn Port>, InheritedError> {
+pub fn inherit(number: RawFd) -> Result<Inherited, InheritedError> {
     if number <= 2 {
         return Err(InheritedError::Standard { number });
     }
@@ -73,22 +80,17 @@ pub fn inherit(number: RawFd) -> Result<Box<dyn Port>, InheritedError> {
         return Err(InheritedError::Twice { number });
     }
     let os = |source| InheritedError::Os { number, source };
-    if !sys::is_inheritable(number).map_err(os)? {
+    if !descriptor::is_inheritable(number).map_err(os)? {
         return Err(InheritedError::NotInherited { number });
     }
-    let socket = sys::take_over(number).map_err(os)?;
-    let port = port_on(socket, number)?;
+    let socket = descriptor::take_over(number).map_err(os)?;
+    let inherited = match getsockopt(&socket, sockopt::SockType).map_err(|e| os(e.into()))? {
+        SockType::Datagram => Inherited::Datagram(socket),
+        SockType::Stream => Inherited::Stream(StreamPort::new(socket)),
+        kind => return Err(InheritedError::Type { number, kind }),
+    };
     taken.insert(number);
-    Ok(port)
-}
-
-fn port_on(socket: OwnedFd, number: RawFd) -> Result<Box<dyn Port>, InheritedError> {
-    let os = |errno: nix::Error| InheritedError::Os { number, source: errno.into() };
-    match getsockopt(&socket, sockopt::SockType).map_err(os)? {
-        SockType::Datagram => Ok(Box::new(DatagramPort::new(socket))),
-        SockType::Stream => Ok(Box::new(StreamPort::new(socket))),
-        kind => Err(InheritedError::Type { number, kind }),
-    }
+    Ok(inherited)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use nix::unistd::Uid;
 
 /// The record of one port.
 #[derive(Debug)]
-pub(super) struct PeerRecord {
+pub(in crate::port) struct PeerRecord {
     link: PathBuf,
     /// What it says now.
     peer: Option<PathBuf>,
@@ -23,7 +23,7 @@ impl PeerRecord {
     ///
     /// Only a record of this very user counts: in a directory that others may write to, anybody
     /// could else have the switch send frames to any socket.
-    pub(super) fn beside(path: &Path) -> Self {
+    pub(in crate::port) fn beside(path: &Path) -> Self {
         let mut link = path.as_os_str().to_owned();
         link.push(".peer");
         let link = PathBuf::from(link);
@@ -34,12 +34,12 @@ impl PeerRecord {
     }
 
     /// The peer's path.
-    pub(super) fn peer(&self) -> Option<&Path> {
+    pub(in crate::port) fn peer(&self) -> Option<&Path> {
         self.peer.as_deref()
     }
 
     /// Remembers a peer; `None` when it has no path that another process could use.
-    pub(super) fn remember(&mut self, peer: Option<&Path>) {
+    pub(in crate::port) fn remember(&mut self, peer: Option<&Path>) {
         if self.peer.as_deref() == peer {
             return;
         }
