@@ -346,7 +346,7 @@ impl Kernel for SimKernel {
         let object = match domain {
             PF_LOCAL => machine.unix_open(kind).map(Object::Unix),
             PF_NDRV => machine.ndrv_open(is_root).map(Object::Ndrv),
-            PF_SYSTEM => machine.events_open(protocol).map(Object::Events),
+            PF_SYSTEM => machine.events_open(kind, protocol).map(Object::Events),
             _ => Err(EAFNOSUPPORT),
         };
         self.opened(machine, "socket", &name, object, O_RDWR)

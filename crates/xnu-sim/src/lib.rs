@@ -40,6 +40,7 @@ pub use bpf::{BpfCounters, filter};
 pub use counters::Counters;
 pub use fault::{Fault, FaultAction};
 pub use machine::BootOptions;
+pub use net::{EthernetOptions, Wire};
 pub use rng::Rng;
 pub use sim_kernel::{SimFd, SimKernel};
 pub use version::{Capabilities, MacOs};

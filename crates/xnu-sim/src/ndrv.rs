@@ -76,6 +76,7 @@ impl Machine {
         }
         let interface = self.net.find(&name).ok_or(EADDRNOTAVAIL)?;
         self.ndrv.socket(id)?.interface = Some(interface);
+        self.attach_protocol(interface, PF_NDRV);
         Ok(())
     }
 

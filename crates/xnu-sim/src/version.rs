@@ -44,6 +44,8 @@ impl MacOs {
             feth_tso: self.is_since(Self::V13),
             feth_lro: self.is_since(Self::V14_0),
             feth_vlan_tagging: self.is_since(Self::V15),
+            feth_taps_see_trailer: self.is_since(Self::V15),
+            link_events_are_shifted: !self.is_since(Self::V15),
         }
     }
 
@@ -81,8 +83,8 @@ pub struct Capabilities {
     pub dgram_reader_wakes_writer: bool,
     /// `kern.ipc.maxrecvmsgx` and `maxsendmsgx`: 100 up to 13, 256 since 14.0 (C23).
     pub messages_max: u32,
-    /// Up to 13, `recvmsg_x` and `sendmsg_x` want `msg_flags` to be 0, bad flags are `EOPNOTSUPP`, and
-    /// `sendmsg_x` counts 1 to 1,024 (§7, C23, C24).
+    /// Up to 13, `recvmsg_x` and `sendmsg_x` want `msg_flags` to be 0, bad flags are `EOPNOTSUPP`,
+    /// and `sendmsg_x` counts 1 to 1,024 (§7, C23, C24).
     pub messages_are_strict: bool,
     /// `sendmsg_x` sends all messages of a connected socket in one go (since 14.0): no limit on
     /// their count, names ignored (C23, C24).
@@ -104,4 +106,10 @@ pub struct Capabilities {
     pub feth_lro: bool,
     /// `net.link.fake.vlan_tagging` and `separate_frame_header` (since 15) (§4).
     pub feth_vlan_tagging: bool,
+    /// A feth's own tap sees the trailer and check sequence (since 15), not the peer's alone (C27).
+    pub feth_taps_see_trailer: bool,
+    /// What `KEV_DL_LINK_ON` and `_OFF` of a feth or bridge say begins 4 bytes late (up to 15.0;
+    /// not in 15.4): `header + 1` in place of `event_data` (`interface_link_event`,
+    /// `bridge_link_event`).
+    pub link_events_are_shifted: bool,
 }

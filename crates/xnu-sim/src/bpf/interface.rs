@@ -10,15 +10,20 @@ impl Machine {
     }
 
     /// Whether IPv4 is attached, by which frames go whose header is to be completed.
-    pub(super) fn bpf_has_inet(&self, _interface: IfId) -> bool {
-        false
+    pub(super) fn bpf_has_inet(&self, interface: IfId) -> bool {
+        const PF_INET: u32 = 2;
+        self.net.has_protocol(interface, PF_INET)
     }
 
-    pub(super) fn bpf_input_is_disabled(&self, _interface: IfId) -> bool {
-        false
+    pub(super) fn bpf_input_is_disabled(&self, interface: IfId) -> bool {
+        self.net.is_input_disabled(interface)
     }
 
-    pub(super) fn bpf_disable_input(&mut self, _interface: IfId, _is_disabled: bool) {}
+    pub(super) fn bpf_disable_input(&mut self, interface: IfId, is_disabled: bool) {
+        self.net.set_input_disabled(interface, is_disabled);
+    }
 
-    pub(super) fn bpf_be_promiscuous(&mut self, _interface: IfId, _is_on: bool) {}
+    pub(super) fn bpf_be_promiscuous(&mut self, interface: IfId, is_on: bool) {
+        self.set_promiscuous(interface, is_on);
+    }
 }
