@@ -63,6 +63,10 @@ impl InterfaceEvent {
         let code = word(bytes, 20)?;
         // The data ends where the message says, and where it was cut.
         let data = bytes.get(KEV_MSG_HEADER_SIZE..total.min(bytes.len()))?;
+        // Up to macOS 15.3, links of feths (and before 15, of bridges) are told with four zeros
+        // before the data: they put it behind a header whose size has a word of data in it
+        // (`interface_link_event`, `bsd/net/if_fake.c`). No interface is of family 0.
+        let data = if word(data, 0)? == 0 { data.get(4..)? } else { data };
         let unit = word(data, 4)?;
         let name = data.get(8..24)?.split(|byte| *byte == 0).next()?;
         let name = std::str::from_utf8(name).ok()?;
@@ -280,6 +284,16 @@ mod tests {
         assert_eq!(read(1, b"a-name-of-16-chr"), None, "too long with its unit");
         assert_eq!(read(1, b"e n\0\0\0\0\0\0\0\0\0\0\0\0\0"), None);
         assert_eq!(read(1, b"e\xffn\0\0\0\0\0\0\0\0\0\0\0\0\0"), None);
+    }
+
+    #[test]
+    fn a_link_of_a_feth_before_macos_15_4() {
+        // The unit is one that would be text, were it read as such.
+        let words = [52_u32, 1, 1, 2, 0, 13, 0, 2, 0x4e20].into_iter().flat_map(u32::to_ne_bytes);
+        let bytes: Vec<u8> = words.chain(*FETH).collect();
+        let event = InterfaceEvent::read(&bytes).unwrap();
+        assert_eq!((event.name(), event.change), ("feth20000", Change::LinkOn));
+        assert_eq!(InterfaceEvent::read(&bytes[..51]), None);
     }
 
     #[test]

@@ -198,7 +198,9 @@ impl<K: Kernel> Interfaces<K> {
         let index = self.indices(&call)?.get(&known.name).copied();
         let read = unless_gone(self.control.description(known.name));
         let description = read.map_err(failure::of(&call))?;
-        if index != Some(known.index) || description.as_ref() != Some(&known.description) {
+        let Some(description) = description else { return Ok(()) };
+        if index != Some(known.index) || description != known.description {
+            tracing::warn!(interface = %known.name, "is another's now, or described anew: it stays");
             return Ok(());
         }
         self.destroy_if_there(known.name).map_err(failure::of(&call))
