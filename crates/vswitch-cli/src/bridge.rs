@@ -12,7 +12,7 @@ use crate::output::table;
 
 /// Make bridges, and choose their members.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  vswitch bridge create br0 && vswitch bridge add br0 eth1")]
+#[command(after_help = BRIDGE)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -24,22 +24,22 @@ pub(crate) struct Arguments {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Make a bridge; it is down and empty
-    #[command(after_help = "Example:\n  vswitch bridge create br0 && vswitch if up br0")]
+    #[command(after_help = CREATE)]
     Create { bridge: String },
     /// Destroy a bridge; its members stay
-    #[command(after_help = "Example:\n  vswitch bridge destroy br0")]
+    #[command(after_help = DESTROY)]
     Destroy { bridge: String },
     /// List a bridge's members and what their ports do
-    #[command(after_help = "Example:\n  vswitch bridge members br0 --json")]
+    #[command(after_help = MEMBERS)]
     Members { bridge: String },
     /// Make an interface a member; one that is a member already is left where it is, and told
-    #[command(after_help = "Example:\n  vswitch bridge add br0 eth1")]
+    #[command(after_help = ADD)]
     Add(Join),
     /// Take a member out
-    #[command(after_help = "Example:\n  vswitch bridge remove br0 eth1")]
+    #[command(after_help = REMOVE)]
     Remove(Join),
     /// Make an interface a member unless it is one of this bridge already
-    #[command(after_help = "Example:\n  vswitch bridge ensure br0 eth1")]
+    #[command(after_help = ENSURE)]
     Ensure(Join),
 }
 
@@ -140,6 +140,29 @@ fn row(member: &Member) -> Vec<String> {
         on_off(member.isolated),
     ]
 }
+
+/// One of two examples: on a Mac, a bridge is named `bridge` and a number, and a card `en`.
+macro_rules! example {
+    ($elsewhere:literal, $mac:literal) => {
+        if cfg!(target_os = "macos") {
+            concat!("Example:\n  vswitch bridge ", $mac)
+        } else {
+            concat!("Example:\n  vswitch bridge ", $elsewhere)
+        }
+    };
+}
+
+const BRIDGE: &str = example!(
+    "create br0 && vswitch bridge add br0 eth1",
+    "create bridge7 && vswitch bridge add bridge7 en1"
+);
+const CREATE: &str =
+    example!("create br0 && vswitch if up br0", "create bridge7 && vswitch if up bridge7");
+const DESTROY: &str = example!("destroy br0", "destroy bridge7");
+const MEMBERS: &str = example!("members br0 --json", "members bridge7 --json");
+const ADD: &str = example!("add br0 eth1", "add bridge7 en1");
+const REMOVE: &str = example!("remove br0 eth1", "remove bridge7 en1");
+const ENSURE: &str = example!("ensure br0 eth1", "ensure bridge7 en1");
 
 const COLUMNS: [&str; 8] =
     ["PORT", "NAME", "STATE", "COST", "PRIORITY", "LEARNING", "FLOODING", "ISOLATED"];

@@ -30,28 +30,28 @@ enum Command {
         names: Vec<String>,
     },
     /// Make and destroy pairs: what one end sends, the other receives
-    #[command(subcommand, after_help = "Example:\n  vswitch if pair create left right")]
+    #[command(subcommand, after_help = CREATE_PAIR)]
     Pair(Pair),
     /// Destroy an interface made by software; of a pair, both ends
-    #[command(after_help = "Example:\n  vswitch if destroy vsw0")]
+    #[command(after_help = DESTROY)]
     Destroy {
         #[arg(value_name = "IF")]
         name: String,
     },
     /// Switch an interface on
-    #[command(after_help = "Example:\n  vswitch if up br0")]
+    #[command(after_help = UP)]
     Up {
         #[arg(value_name = "IF")]
         name: String,
     },
     /// Switch an interface off
-    #[command(after_help = "Example:\n  vswitch if down br0")]
+    #[command(after_help = DOWN)]
     Down {
         #[arg(value_name = "IF")]
         name: String,
     },
     /// Set an interface's MTU
-    #[command(after_help = "Example:\n  vswitch if mtu br0 9000")]
+    #[command(after_help = MTU)]
     Mtu {
         #[arg(value_name = "IF")]
         name: String,
@@ -64,7 +64,7 @@ enum Command {
 #[derive(Subcommand, Debug)]
 enum Pair {
     /// Make two interfaces that are each other's other end; both are down
-    #[command(after_help = "Example:\n  vswitch if pair create left right --mtu 9000")]
+    #[command(after_help = CREATE_PAIR)]
     Create {
         a: String,
         b: String,
@@ -73,7 +73,7 @@ enum Pair {
         mtu: Option<u32>,
     },
     /// Destroy a pair, named by either end
-    #[command(after_help = "Example:\n  vswitch if pair destroy left")]
+    #[command(after_help = DESTROY_PAIR)]
     Destroy {
         #[arg(value_name = "IF")]
         name: String,
@@ -139,16 +139,18 @@ fn create_pair(
 ) -> Result<(Value, String), Failure> {
     interfaces.create_pair(a, b, options).map_err(failed)?;
     let ends = [interfaces.find(a).map_err(failed)?, interfaces.find(b).map_err(failed)?];
-    let text = format!("created veth pair {}/{}, MTU {}\n", shown(a), shown(b), ends[0].mtu);
+    let [kind, mtu] = [ends[0].kind.to_string(), ends[0].mtu.to_string()];
+    let text = format!("created {} pair {}/{}, MTU {mtu}\n", shown(&kind), shown(a), shown(b));
     let ends: Vec<Value> = ends.iter().map(interface_json).collect();
     Ok((json!({ "did": "create", "interfaces": ends }), text))
 }
 
 fn destroy_pair(interfaces: &mut Interfaces, name: &str) -> Result<(Value, String), Failure> {
     let found = interfaces.find(name).map_err(failed)?;
-    if found.kind != Kind::Veth {
+    if found.kind != END_OF_A_PAIR {
         let what = format!("destroy pair {}", shown(name));
-        let why = format!("it is no veth end, its kind is {}", shown(&found.kind.to_string()));
+        let kind = found.kind.to_string();
+        let why = format!("it is no {END_OF_A_PAIR} end, its kind is {}", shown(&kind));
         let to_do = "`vswitch if destroy` destroys any kind";
         return Err(Failure::new(what, why).to_do(to_do));
     }
@@ -219,6 +221,28 @@ fn row(interface: &Interface) -> Vec<String> {
 fn mac_text(mac: [u8; 6]) -> String {
     mac.map(|byte| format!("{byte:02x}")).join(":")
 }
+
+const IS_MAC: bool = cfg!(target_os = "macos");
+const END_OF_A_PAIR: Kind = if IS_MAC { Kind::Feth } else { Kind::Veth };
+
+/// One of two examples: on a Mac, a name tells the kind.
+macro_rules! example {
+    ($elsewhere:literal, $mac:literal) => {
+        if IS_MAC {
+            concat!("Example:\n  vswitch if ", $mac)
+        } else {
+            concat!("Example:\n  vswitch if ", $elsewhere)
+        }
+    };
+}
+
+const CREATE_PAIR: &str =
+    example!("pair create left right --mtu 9000", "pair create feth20 feth21 --mtu 9000");
+const DESTROY_PAIR: &str = example!("pair destroy left", "pair destroy feth20");
+const DESTROY: &str = example!("destroy vsw0", "destroy feth20");
+const UP: &str = example!("up br0", "up bridge7");
+const DOWN: &str = example!("down br0", "down bridge7");
+const MTU: &str = example!("mtu br0 9000", "mtu bridge7 9000");
 
 const COLUMNS: [&str; 9] =
     ["INDEX", "NAME", "KIND", "SET", "STATE", "MTU", "MAC", "MASTER", "ADDRESSES"];
