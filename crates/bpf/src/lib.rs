@@ -41,3 +41,8 @@ pub use metadata::{Interface, Metadata, VlanTag};
 pub use parse::{ParseError, ParseReason, parse};
 pub use program::Program;
 pub use verify::{Dialect, Reason, VerifyError, verify};
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

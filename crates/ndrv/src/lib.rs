@@ -33,3 +33,8 @@ mod socket;
 
 pub use error::Error;
 pub use socket::{FRAME_LEEWAY_BYTES, FRAME_MIN_BYTES, Options, Socket};
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

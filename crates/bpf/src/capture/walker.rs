@@ -329,6 +329,14 @@ mod tests {
         // Another, shorter buffer: nothing is there.
         assert_eq!(cursor.next(&buffer[..10]), None);
         assert_eq!(cursor.fault(), None);
+
+        // Once a record was broken, the walk is over, whatever stands there later.
+        let mut cursor = Cursor::START;
+        assert_eq!(cursor.next(&buffer[..10]), None);
+        let fault = cursor.fault();
+        assert!(fault.is_some());
+        assert_eq!((cursor.next(&buffer), cursor.peek(&buffer)), (None, None));
+        assert_eq!((cursor.fault(), cursor.offset_bytes()), (fault, 0));
     }
 
     #[test]

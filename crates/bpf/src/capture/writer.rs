@@ -210,6 +210,7 @@ mod tests {
         let mut batch = BatchWriter::new(BatchWriter::limit_for(2, 60));
         let frame = [0; 60];
         assert_eq!(batch.fitting_frames([&frame[..]; 5]), 2);
+        assert_eq!(batch.fitting_frames([&frame[..], &[], &[1]]), 1, "an empty frame never fits");
         assert_eq!(batch.push(&frame), Ok(()));
         assert_eq!(batch.fitting_frames([&frame[..]; 5]), 1);
         assert_eq!(batch.push(&frame), Ok(()));
