@@ -126,17 +126,15 @@ impl Machine {
 
     /// The starter thread: onto the wire. Runts do not get there.
     pub(super) fn ethernet_start(&mut self, id: IfId) {
-        while let Some(frame) = self.net[id].send.frames.pop_front() {
+        while let Some(frame) = self.pop_frame(id) {
             if frame.bytes.len() < ETHERNET_HEADER_BYTES {
                 self.net[id].traffic.dropped += 1;
                 continue;
             }
             self.tap(id, &frame, Direction::Out);
             let name = self.net.name(id);
-            let is_lost = matches!(
-                self.faults.strike("wire", std::slice::from_ref(&name)),
-                Some(FaultAction::Lose)
-            );
+            let fault = self.faults.strike("wire", std::slice::from_ref(&name));
+            let is_lost = matches!(fault, Some(FaultAction::Lose)) || self.is_foreign(id, &frame);
             let interface = &mut self.net[id];
             interface.traffic.frames_out += 1;
             interface.traffic.bytes_out += frame.bytes.len() as u64;
@@ -150,6 +148,12 @@ impl Machine {
             }
             ethernet.sent.push_back(frame.for_tap());
         }
+    }
+
+    /// An access point takes no frames of others than its stations (contract §3 Wi-Fi).
+    fn is_foreign(&self, id: IfId, frame: &Frame) -> bool {
+        let interface = &self.net[id];
+        interface.subfamily == SUBFAMILY_WIFI && interface.mac != Some(frame.source())
     }
 
     /// The card takes what is for it; with `PROMISC` everything.

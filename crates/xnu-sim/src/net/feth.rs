@@ -132,25 +132,22 @@ impl Machine {
     /// `feth_start`: the starter thread. The peer is read once (M11).
     pub(super) fn feth_start(&mut self, id: IfId) {
         let Some(peer) = self.net[id].feth().map(|feth| feth.peer) else { return };
-        while let Some(mut frame) = self.net[id].send.frames.pop_front() {
-            let name = self.net.name(id);
-            let fault = if frame.was_delayed {
+        let name = self.net.name(id);
+        while let Some(first) = self.net[id].send.first() {
+            let was_delayed = std::mem::replace(&mut first.was_delayed, true);
+            let fault = if was_delayed {
                 None
             } else {
                 self.faults.strike("feth", std::slice::from_ref(&name))
             };
-            match fault {
-                Some(FaultAction::Lose | FaultAction::Fail(_)) => {
-                    self.net[id].traffic.dropped += 1;
-                    continue;
-                }
-                Some(FaultAction::Delay { ns }) => {
-                    frame.was_delayed = true;
-                    self.net[id].send.frames.push_front(frame);
-                    self.start_after(id, ns);
-                    return;
-                }
-                Some(FaultAction::Short(_)) | None => {}
+            if let Some(FaultAction::Delay { ns }) = fault {
+                self.start_after(id, ns);
+                return;
+            }
+            let Some(frame) = self.pop_frame(id) else { return };
+            if matches!(fault, Some(FaultAction::Lose | FaultAction::Fail(_))) {
+                self.net[id].traffic.dropped += 1;
+                continue;
             }
             match peer {
                 Some(peer) => self.feth_carry(id, peer, frame),

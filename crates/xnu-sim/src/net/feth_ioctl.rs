@@ -90,7 +90,7 @@ impl Machine {
     /// While output is disabled the queue fills.
     fn feth_set_stall(&mut self, id: IfId, is_stalled: bool) {
         self.net[id].send.is_stalled = is_stalled;
-        if !is_stalled && !self.net[id].send.frames.is_empty() {
+        if !is_stalled && !self.net[id].send.is_empty() {
             self.start(id);
         }
     }

@@ -20,9 +20,7 @@ impl Machine {
         let old_flags = interface.flags;
         interface.flags = new_flags & mask | old_flags & !mask;
         if (old_flags ^ interface.flags) & flags::UP != 0 {
-            let lost = interface.send.frames.len() as u64;
-            interface.send.frames.clear();
-            interface.traffic.dropped += lost;
+            interface.traffic.dropped += interface.send.flush();
         }
     }
 

@@ -6,6 +6,7 @@ use super::IfId;
 use super::bridge::Bridge;
 use super::ether::Ethernet;
 use super::feth::Feth;
+use super::send_queue::SendQueue;
 
 /// An Ethernet address.
 pub(crate) type Mac = [u8; 6];
@@ -134,16 +135,6 @@ fn mac_at(bytes: &[u8], at: usize) -> Mac {
         mac.copy_from_slice(field);
     }
     mac
-}
-
-/// What waits to be sent (`if_snd`), and the thread that sends it.
-#[derive(Debug, Default)]
-pub(crate) struct SendQueue {
-    pub(crate) frames: VecDeque<Frame>,
-    /// The starter thread has been woken.
-    pub(crate) is_started: bool,
-    /// Output is disabled (`IF_FAKE_S_CMD_SET_DEQUEUE_STALL`).
-    pub(crate) is_stalled: bool,
 }
 
 /// What waits for the input thread.

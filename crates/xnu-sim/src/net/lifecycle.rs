@@ -4,7 +4,7 @@
 use super::IfId;
 use super::bridge::Bridge;
 use super::feth::Feth;
-use super::interface::{Driver, EFLAG_CLONE, Life, NewInterface, flags};
+use super::interface::{Driver, EFLAG_CLONE, EFLAG_TXSTART, Life, NewInterface, flags};
 use crate::errno::{EBUSY, EEXIST, EINVAL, ENXIO, EOPNOTSUPP, Result};
 use crate::event_socket::code;
 use crate::machine::Machine;
@@ -118,7 +118,7 @@ impl Machine {
         interface.description.clear();
         interface.promiscuous_count = 0;
         interface.all_multicast_count = 0;
-        interface.send.frames.clear();
+        interface.send.flush();
         interface.input.frames.clear();
         interface.driver = Driver::None;
         interface.member_of = None;
@@ -175,17 +175,18 @@ impl Machine {
 
     fn bridge_create(&mut self, id: IfId, unit: u32) {
         let mac = self.bridge_mac(unit);
+        let is_queued = self.sysctls.get("net.link.bridge.txstart") != 0;
         let new = NewInterface {
             driver_name: "bridge".to_owned(),
             unit,
-            driver: Driver::Bridge(Box::new(Bridge::new(mac))),
+            driver: Driver::Bridge(Box::new(Bridge::new(mac, is_queued))),
             kind: super::bridge::IFT_BRIDGE,
             family: super::ether::FAMILY_ETHERNET,
             subfamily: 0,
             mac: None,
             flags: flags::BROADCAST | flags::SIMPLEX | flags::NO_TRAILERS | flags::MULTICAST,
             mtu: 1500,
-            eflags: 0,
+            eflags: if is_queued { EFLAG_TXSTART } else { 0 },
             capabilities: 0,
         };
         self.attach(id, new);

@@ -15,6 +15,7 @@ mod media;
 mod mtu;
 mod path;
 mod requests;
+mod send_queue;
 
 use std::ops::{Index, IndexMut};
 

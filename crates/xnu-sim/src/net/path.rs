@@ -3,11 +3,8 @@
 
 use super::interface::{Driver, ETHERNET_HEADER_BYTES, Frame, flags};
 use super::{Direction, IfId};
-use crate::errno::{ENETDOWN, ENOBUFS, ENXIO, EOPNOTSUPP, Result};
+use crate::errno::{ENETDOWN, ENXIO, EOPNOTSUPP, Result};
 use crate::machine::Machine;
-
-/// `IFCQ_DEFAULT_PKT_DROP_LIMIT`: frames of a send queue (contract §4).
-const SEND_QUEUE_FRAMES_MAX: usize = 2048;
 
 /// `if_rcvq_burst_limit`: frames of an input queue; more, and the oldest fifth goes (contract §4).
 const INPUT_QUEUE_FRAMES_MAX: usize = 8192;
@@ -22,8 +19,7 @@ impl Machine {
     /// Sends a whole frame by an interface, as `dlil_output` in raw mode: NDRV's and BPF's way.
     ///
     /// # Errors
-    /// `ENXIO`: it is going or gone. `ENETDOWN`: it is not up. `ENOBUFS`: its queue is full, the
-    /// frame is lost (contract §6).
+    /// `ENXIO`: it is going or gone. `ENETDOWN`: it is not up.
     pub(crate) fn output(&mut self, interface: IfId, frame: Vec<u8>) -> Result<()> {
         self.transmit(interface, Frame::new(frame))
     }
@@ -51,6 +47,7 @@ impl Machine {
                 self.refuse_runt(id, &frame);
                 if is_queued { self.queue_frame(id, frame) } else { self.feth_carry_now(id, frame) }
             }
+            Driver::Bridge(bridge) if bridge.is_queued => self.queue_frame(id, frame),
             Driver::Bridge(_) => {
                 self.bridge_output(id, frame);
                 Ok(())
@@ -79,16 +76,14 @@ impl Machine {
 
     /// `ifnet_enqueue`: into the send queue, whose thread is woken.
     fn queue_frame(&mut self, id: IfId, frame: Frame) -> Result<()> {
+        let now_ns = self.now_ns;
         let interface = &mut self.net[id];
         if !interface.has(flags::UP) {
             interface.traffic.dropped += 1;
             return Err(ENETDOWN);
         }
-        if interface.send.frames.len() >= SEND_QUEUE_FRAMES_MAX {
-            interface.traffic.dropped += 1;
-            return Err(ENOBUFS);
-        }
-        interface.send.frames.push_back(frame);
+        // Who sends is not told of what is lost here.
+        interface.traffic.dropped += interface.send.push(frame, now_ns);
         self.start(id);
         Ok(())
     }
@@ -122,8 +117,19 @@ impl Machine {
         match self.net[id].driver {
             Driver::Feth(_) => self.feth_start(id),
             Driver::Ethernet(_) => self.ethernet_start(id),
-            _ => {}
+            Driver::Bridge(_) => {
+                while let Some(frame) = self.pop_frame(id) {
+                    self.bridge_output(id, frame);
+                }
+            }
+            Driver::None | Driver::Loopback => {}
         }
+    }
+
+    /// `ifnet_dequeue`.
+    pub(super) fn pop_frame(&mut self, id: IfId) -> Option<Frame> {
+        let now_ns = self.now_ns;
+        self.net[id].send.pop(now_ns)
     }
 
     /// `ifnet_input`: into the input queue, whose thread is woken. Nobody asks whether the

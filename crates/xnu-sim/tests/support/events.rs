@@ -86,3 +86,10 @@ fn summary(message: &[u8]) -> (u32, String) {
     let name = name_at(message, data_at + 8);
     (code, format!("{name}{}", u32_at(message, data_at + 4)))
 }
+
+/// A request of a socket's own.
+pub(crate) fn raw_ioctl(kernel: &SimKernel, socket: &SimFd, request: u64, argument: &mut [u8]) {
+    let pointer = argument.as_mut_ptr().cast();
+    // SAFETY: these requests take the arguments that the tests make for them, without pointers.
+    unsafe { kernel.ioctl(socket, request, pointer) }.unwrap();
+}

@@ -35,6 +35,12 @@ impl Tap {
         this
     }
 
+    /// With a request's number, whose argument is a number too.
+    pub(crate) fn with(self, request: u64, value: u32) -> Self {
+        self.set(request, value);
+        self
+    }
+
     /// Only what comes in.
     pub(crate) fn only_in(self) -> Self {
         self.set(BIOCSSEESENT, 0);

@@ -48,6 +48,7 @@ impl Machine {
         if self.host_filter_refuses_packet(id, member, &frame) {
             return None;
         }
+        let frame = self.complete_checksums(id, member, frame)?;
         let is_own = !is_group && self.net[member].mac == Some(frame.destination());
         let is_for_bridge = self.bridge(id).has_address
             && !is_group
@@ -115,8 +116,10 @@ impl Machine {
         if !self.net[to].has(flags::RUNNING) || !is_member || is_private {
             return;
         }
-        let Some(frame) = self.mac_nat_translate(id, from, to, frame) else { return };
-        self.bridge_enqueue(id, to, frame);
+        if self.passes_checksums(id, from, to, &frame) {
+            let frame = self.mac_nat_translate(id, from, to, frame);
+            self.bridge_enqueue(id, to, frame);
+        }
     }
 
     fn are_both_private(&self, id: IfId, one: IfId, other: IfId) -> bool {
@@ -138,14 +141,16 @@ impl Machine {
             self.inject(id, frame.clone(), false);
         }
         for to in self.flood_targets(id, from, is_group) {
-            let (_, has_broadcast_input) = self.flood_state(id, to);
-            let out = match from {
-                Some(from) => self.mac_nat_translate(id, from, to, frame.clone()),
-                None => Some(frame.clone()),
-            };
-            if let Some(out) = out {
+            let passes = from.is_none_or(|from| self.passes_checksums(id, from, to, frame));
+            if passes {
+                let out = match from {
+                    Some(from) => self.mac_nat_translate(id, from, to, frame.clone()),
+                    None => frame.clone(),
+                };
                 self.bridge_enqueue(id, to, out);
             }
+            let has_broadcast_input =
+                self.bridge(id).member(to).is_some_and(|member| member.has_broadcast_input);
             // Up to 14 not only groups (`bridge_broadcast` there).
             let is_handed_in = is_group || !self.can.bridge_early_input;
             if from.is_some() && has_broadcast_input && is_handed_in {
@@ -168,11 +173,6 @@ impl Machine {
                 && member.is_media_active
         };
         bridge.members.iter().filter(is_reached).map(|member| member.id).collect()
-    }
-
-    fn flood_state(&self, id: IfId, to: IfId) -> (bool, bool) {
-        let member = self.bridge(id).member(to);
-        member.map_or((false, false), |member| (member.is_media_active, member.has_broadcast_input))
     }
 
     /// A frame arrives on an interface by the bridge's hand: its taps see it, and with `is_marked`

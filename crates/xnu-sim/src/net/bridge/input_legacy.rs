@@ -17,6 +17,7 @@ impl Machine {
         member: IfId,
         frame: Frame,
     ) -> Option<Frame> {
+        let frame = self.complete_checksums(id, member, frame)?;
         if self.host_filter_refuses_legacy(id, member, &frame) {
             return None;
         }

@@ -5,7 +5,7 @@ use crate::copyio::{CallerMemory, Raw, RawMut};
 use crate::errno::Result;
 use crate::machine::Machine;
 use crate::net::IfId;
-use crate::net::interface::{Frame, Mac, flags};
+use crate::net::interface::{Frame, Mac};
 
 /// `BRIDGE_MAC_NAT_ENTRY_MAX`.
 const ENTRIES_MAX: usize = 64;
@@ -107,11 +107,11 @@ impl Machine {
         from: IfId,
         to: IfId,
         mut frame: Frame,
-    ) -> Option<Frame> {
+    ) -> Frame {
         if self.bridge(id).mac_nat != Some(to) || from == to {
-            return Some(frame);
+            return frame;
         }
-        let Some(own) = self.net[to].mac else { return Some(frame) };
+        let Some(own) = self.net[to].mac else { return frame };
         if let Some((address, mac)) = sender(&frame) {
             self.mac_nat_learn(id, from, address, mac);
         }
@@ -122,10 +122,10 @@ impl Machine {
             ETHERTYPE_IPV4 => ask_for_broadcast(&mut frame.bytes),
             ETHERTYPE_IPV6 => super::neighbour::replace_link_address(&mut frame.bytes, own),
             // Others go as they are, and a card's network does not take them.
-            _ => return Some(frame),
+            _ => return frame,
         }
         frame.bytes.put(6, &own);
-        Some(frame)
+        frame
     }
 
     /// A frame came in by the card, for the card's address: it is for whoever has the IP address in
@@ -150,9 +150,7 @@ impl Machine {
             frame.bytes.put(ARP_TARGET_MAC_AT, &entry.mac);
         }
         frame.bytes.put(0, &entry.mac);
-        if self.net[entry.member].has(flags::UP) || self.net[entry.member].is_attached() {
-            self.bridge_enqueue(id, entry.member, frame);
-        }
+        self.bridge_enqueue(id, entry.member, frame);
         None
     }
 

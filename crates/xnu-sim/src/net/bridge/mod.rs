@@ -1,5 +1,6 @@
 //! Bridges (`bsd/net/if_bridge.c`; contract §3, corrections C1 to C11, M13 to M20).
 
+mod checksum;
 mod filter;
 mod input;
 mod input_legacy;
@@ -9,6 +10,7 @@ mod macnat;
 mod member;
 mod neighbour;
 mod output;
+mod segments;
 mod table;
 
 use super::IfId;
@@ -54,6 +56,8 @@ pub(crate) struct Bridge {
     /// The member that does MAC NAT, and whom it knows.
     mac_nat: Option<IfId>,
     nat: Vec<NatEntry>,
+    /// `net.link.bridge.txstart` when it was made: it has a queue, and a starter thread.
+    pub(crate) is_queued: bool,
     /// Counts the starts of the ageing timer: one that was cancelled does nothing.
     timer: u64,
 }
@@ -81,8 +85,9 @@ impl Member {
 }
 
 impl Bridge {
-    pub(super) fn new(mac: Mac) -> Self {
+    pub(super) fn new(mac: Mac, is_queued: bool) -> Self {
         Self {
+            is_queued,
             members: Vec::new(),
             spans: Vec::new(),
             table: Table::default(),

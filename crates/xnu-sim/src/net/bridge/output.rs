@@ -82,8 +82,10 @@ impl Machine {
 
     /// Out by a member, marked so that no bridge's filter takes it again (M16). What its queue says
     /// is nobody's business.
-    pub(super) fn bridge_enqueue(&mut self, _id: IfId, to: IfId, frame: Frame) {
-        let _ = self.transmit(to, frame.bridged());
+    pub(super) fn bridge_enqueue(&mut self, id: IfId, to: IfId, frame: Frame) {
+        for segment in self.segments(id, to, frame) {
+            let _ = self.transmit(to, segment.bridged());
+        }
     }
 
     /// Copies for the span ports (M19).
