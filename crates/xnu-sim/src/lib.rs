@@ -43,4 +43,4 @@ pub use machine::BootOptions;
 pub use net::{EthernetOptions, Wire};
 pub use rng::Rng;
 pub use sim_kernel::{SimFd, SimKernel};
-pub use version::{Capabilities, MacOs};
+pub use version::{Capabilities, MacOs, UnknownVersion};

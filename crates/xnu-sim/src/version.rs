@@ -1,5 +1,8 @@
 //! What each modelled macOS can do: the table of differences, row by row from the contract.
 
+use std::fmt;
+use std::str::FromStr;
+
 /// A modelled macOS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MacOs {
@@ -49,8 +52,47 @@ impl MacOs {
         }
     }
 
+    /// Its number, as people write it.
+    #[must_use]
+    pub const fn number(self) -> &'static str {
+        match self {
+            Self::V12 => "12",
+            Self::V13 => "13",
+            Self::V14_0 => "14.0",
+            Self::V14_4 => "14.4",
+            Self::V15 => "15",
+        }
+    }
+
     const fn is_since(self, first: Self) -> bool {
         self as u8 >= first as u8
+    }
+}
+
+impl fmt::Display for MacOs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.number())
+    }
+}
+
+/// A version that is not modelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVersion(String);
+
+impl fmt::Display for UnknownVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "macOS {:?} is not modelled: 12, 13, 14.0, 14.4 and 15 are", self.0)
+    }
+}
+
+impl std::error::Error for UnknownVersion {}
+
+impl FromStr for MacOs {
+    type Err = UnknownVersion;
+
+    fn from_str(text: &str) -> Result<Self, UnknownVersion> {
+        let found = Self::ALL.into_iter().find(|version| version.number() == text);
+        found.ok_or_else(|| UnknownVersion(text.to_owned()))
     }
 }
 
