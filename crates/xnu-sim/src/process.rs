@@ -13,6 +13,9 @@ pub(crate) type FileId = u32;
 /// Which process.
 pub(crate) type ProcessId = u32;
 
+/// The first three are the standard streams, which are not modelled.
+const FIRST_DESCRIPTOR: i32 = 3;
+
 /// Most descriptors of a process (`kern.maxfilesperproc` is far more; leaks show sooner so).
 const DESCRIPTORS_MAX: i32 = 4096;
 
@@ -67,8 +70,12 @@ impl Processes {
     /// Another descriptor of an open file, the lowest free one from 3 on.
     pub(crate) fn share(&mut self, process: ProcessId, file: FileId) -> Result<i32> {
         let descriptors = &mut self.processes[process as usize].descriptors;
-        let free = (3..DESCRIPTORS_MAX).find(|number| !descriptors.contains_key(number));
-        let number = free.ok_or(EMFILE)?;
+        // Those in use come in their order: the first that is not where it would be without a gap
+        // leaves one.
+        let used = descriptors.keys().map(Some).chain(std::iter::repeat(None));
+        let free = (FIRST_DESCRIPTOR..DESCRIPTORS_MAX).zip(used);
+        let (number, _) =
+            free.into_iter().find(|(place, used)| Some(place) != *used).ok_or(EMFILE)?;
         descriptors.insert(number, Entry { file, closes_on_exec: false });
         self.files.get_mut(&file).ok_or(EBADF)?.descriptors += 1;
         Ok(number)

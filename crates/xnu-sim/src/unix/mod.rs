@@ -9,7 +9,7 @@ mod names;
 mod options;
 mod readiness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xnu_sys::Errno;
 
@@ -49,6 +49,16 @@ impl UnixSockets {
         self.sockets.get_mut(&id).ok_or(EINVAL)
     }
 
+    fn set_peer(&mut self, id: u32, peer: Option<u32>) -> Result<()> {
+        if let Some(before) = std::mem::replace(&mut self.of(id)?.peer, peer) {
+            self.of(before)?.connected.remove(&id);
+        }
+        if let Some(peer) = peer {
+            self.of(peer)?.connected.insert(id);
+        }
+        Ok(())
+    }
+
     /// The socket at the other end, if there is one.
     fn peer_of(&self, id: u32) -> Option<&Socket> {
         self.sockets.get(&self.sockets.get(&id)?.peer?)
@@ -61,6 +71,8 @@ struct Socket {
     name: Option<Vec<u8>>,
     /// Where what it sends goes. It may receive from any other socket nevertheless.
     peer: Option<u32>,
+    /// The sockets that are connected to this one (`unp_refs`).
+    connected: BTreeSet<u32>,
     /// `so_error`: given once, by whatever call comes first.
     error: Option<Errno>,
     /// `SO_SNDBUF`, the biggest datagram that it sends.
@@ -90,6 +102,7 @@ impl Machine {
         let socket = Socket {
             name: None,
             peer: None,
+            connected: BTreeSet::new(),
             error: None,
             send_space,
             send_lowat: 1,
@@ -108,20 +121,23 @@ impl Machine {
 
     pub(crate) fn unix_pair(&mut self, kind: i32) -> Result<(u32, u32)> {
         let pair = (self.unix_open(kind)?, self.unix_open(kind)?);
-        self.unix.of(pair.0)?.peer = Some(pair.1);
-        self.unix.of(pair.1)?.peer = Some(pair.0);
+        self.unix.set_peer(pair.0, Some(pair.1))?;
+        self.unix.set_peer(pair.1, Some(pair.0))?;
         Ok(pair)
     }
 
     /// `unp_detach`: who was connected here gets `ECONNRESET`, and nobody is woken (§7, C26).
     pub(crate) fn unix_close(&mut self, id: u32) {
+        let _ = self.unix.set_peer(id, None);
         let Some(socket) = self.unix.sockets.remove(&id) else { return };
         if let Some(name) = socket.name {
             self.unix.forget_name(&name, id);
         }
-        for other in self.unix.sockets.values_mut().filter(|other| other.peer == Some(id)) {
-            other.peer = None;
-            other.error = Some(ECONNRESET);
+        for other in socket.connected {
+            if let Ok(other) = self.unix.of(other) {
+                other.peer = None;
+                other.error = Some(ECONNRESET);
+            }
         }
     }
 
@@ -179,10 +195,10 @@ impl Machine {
         }
         // Connected for this one datagram, which wakes whoever waits on this socket.
         let peer = self.unix.resolve(to)?;
-        self.unix.of(id)?.peer = Some(peer);
+        self.unix.set_peer(id, Some(peer))?;
         self.unix_wake_own(id);
         let sent = self.unix_append(id, peer, bytes, made_by);
-        self.unix.of(id)?.peer = None;
+        self.unix.set_peer(id, None)?;
         sent
     }
 

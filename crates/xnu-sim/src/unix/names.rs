@@ -78,9 +78,9 @@ impl Machine {
     /// error that was pending comes out although the socket is connected then (`connectit`).
     pub(crate) fn unix_connect(&mut self, id: u32, address: &[u8]) -> Result<()> {
         taken_in(address)?;
-        self.unix.of(id)?.peer = None;
+        self.unix.set_peer(id, None)?;
         let peer = self.unix.resolve(address)?;
-        self.unix.of(id)?.peer = Some(peer);
+        self.unix.set_peer(id, Some(peer))?;
         self.unix_wake_own(id);
         self.unix.of(id)?.error.take().map_or(Ok(()), Err)
     }
