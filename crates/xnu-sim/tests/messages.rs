@@ -531,6 +531,21 @@ fn lists_of_jumbo_frames_take_more_memory() {
     assert_eq!([held(false), held(true)], [936, 497]);
 }
 
+/// §7: `kern.ipc.sendmsg_x_mode` = 1 has `sendmsg_x` send one by one, which allows empty messages and
+/// any flag (since 14.0).
+#[test]
+fn the_slow_loop_can_be_chosen() {
+    for version in NEW {
+        let kernel = SimKernel::boot(version, 1);
+        let (one, other) = roomy_pair(&kernel);
+        let name = c"kern.ipc.sendmsg_x_mode";
+        kernel.sysctlbyname(name, &mut [], Some(&1u32.to_le_bytes())).expect("sysctl");
+        let mut batch = Batch::of([vec![0; 10], vec![], vec![0; 10]]);
+        assert_eq!(batch.send_with(&kernel, &one, MSG_NOSIGNAL), Ok(3));
+        assert_eq!(queued(&kernel, &other), 3);
+    }
+}
+
 /// §7 libsystem: a system without the two calls gives `ENOSYS`, and no system call was made.
 #[test]
 fn a_system_without_the_calls() {

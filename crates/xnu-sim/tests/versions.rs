@@ -48,6 +48,9 @@ rows! {
     feth_tso, "§4: 13+": [false, true, true, true, true];
     feth_lro, "§4: 14+": [false, false, true, true, true];
     feth_vlan_tagging, "§4: 15+": [false, false, false, false, true];
+    feth_taps_see_trailer, "C27: since 15": [false, false, false, false, true];
+    link_events_are_shifted, "interface_link_event before xnu-11417 (15.4)":
+        [true, true, true, true, false];
 }
 
 /// No row of the table is left unchecked.
