@@ -51,8 +51,8 @@ struct Begun<'k> {
 }
 
 impl SimKernel {
-    /// A call begins: time passes, it is counted, and the plan may make it fail, or say how it is to
-    /// go wrong otherwise.
+    /// A call begins: time passes, it is counted, and the plan may make it fail, or say how it is
+    /// to go wrong otherwise.
     fn begin(
         &self,
         machine: &mut Machine,

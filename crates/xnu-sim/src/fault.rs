@@ -13,7 +13,7 @@ pub struct Fault {
     ///   interface that it listens on or is bound to (`feth1`);
     /// - of a request about an interface, that interface, and the member or peer that a driver
     ///   command names;
-    /// - of `open` the path, of `sysctlbyname` the name, of `socket` its three numbers (`27, 3, 0`).
+    /// - of `open` the path, of `sysctlbyname` the name, of `socket` its numbers (`27, 3, 0`).
     pub object: Option<String>,
     /// So many calls that fit go well first.
     pub after: u64,
@@ -28,9 +28,9 @@ pub struct Fault {
 pub enum FaultAction {
     /// It does nothing and gives this.
     Fail(Errno),
-    /// It does at most so much: messages of `recvmsg_x` and `sendmsg_x`, events of `kevent64`, bytes
-    /// of reads, and of writes to devices. What a read had beyond is lost. A datagram is never sent
-    /// in part.
+    /// It does at most so much: messages of `recvmsg_x` and `sendmsg_x`, events of `kevent64`,
+    /// bytes of reads, and of writes to devices. What a read had beyond is lost. A datagram is
+    /// never sent in part.
     Short(usize),
     /// It takes so much longer.
     Delay {

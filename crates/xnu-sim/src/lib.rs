@@ -1,11 +1,12 @@
 //! A simulated XNU, behind the face of `xnu-sys`.
 //!
-//! [`SimKernel`] is one process's view of a [machine](SimKernel::boot) with virtual time: interfaces,
-//! `feth`, bridges, BPF devices, NDRV, unix datagram sockets, kqueues and kernel events, as a macOS
-//! [version](MacOs) has them, traps left in. Everything random follows from one seed.
+//! [`SimKernel`] is one process's view of a [machine](SimKernel::boot) with virtual time:
+//! interfaces, `feth`, bridges, BPF devices, NDRV, unix datagram sockets, kqueues and kernel
+//! events, as a macOS [version](MacOs) has them, traps left in. Everything random follows from one
+//! seed.
 //!
-//! It decodes what callers hand in as raw bytes, by offset, with numbers of its own, so that it is a
-//! second opinion on `xnu-sys` and not a mirror of it.
+//! It decodes what callers hand in as raw bytes, by offset, with numbers of its own, so that it is
+//! a second opinion on `xnu-sys` and not a mirror of it.
 //!
 //! Time moves only within calls: a little with each, and in [`Kernel::kevent64`] and
 //! [`Kernel::sleep`](xnu_sys::Kernel::sleep) to whatever is next. What else lives on the machine

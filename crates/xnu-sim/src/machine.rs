@@ -50,8 +50,8 @@ impl Default for BootOptions {
 /// Something that happens later.
 type Later = Box<dyn FnOnce(&mut Machine) + Send>;
 
-/// All state of the simulated machine. Each part is one file or folder, which has its own state here
-/// and adds its own methods to `Machine`.
+/// All state of the simulated machine. Each part is one file or folder, which has its own state
+/// here and adds its own methods to `Machine`.
 pub(crate) struct Machine {
     pub(crate) options: BootOptions,
     pub(crate) can: Capabilities,
@@ -71,9 +71,9 @@ pub(crate) struct Machine {
     pub(crate) sysctls: Sysctls,
 }
 
-/// What each system call costs, in virtual time: about what one costs on a Mac of today when it does
-/// little. What it is exactly matters to no rule; that it is not 0 makes every loop of calls end at
-/// some virtual moment.
+/// What each system call costs, in virtual time: about what one costs on a Mac of today when it
+/// does little. What it is exactly matters to no rule; that it is not 0 makes every loop of calls
+/// end at some virtual moment.
 const CALL_NS: u64 = 400;
 
 impl Machine {
@@ -100,8 +100,8 @@ impl Machine {
         }
     }
 
-    /// Has something happen `after_ns` from now; what is due at the same moment happens in the order
-    /// in which it was asked for.
+    /// Has something happen `after_ns` from now; what is due at the same moment happens in the
+    /// order in which it was asked for.
     pub(crate) fn after(&mut self, after_ns: u64, what: impl FnOnce(&mut Self) + Send + 'static) {
         self.scheduled += 1;
         self.later.insert((self.now_ns + after_ns, self.scheduled), Box::new(what));

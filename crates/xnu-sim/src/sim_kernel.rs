@@ -56,8 +56,8 @@ impl SimKernel {
         self.machine().processes.of(self.process).is_root = false;
     }
 
-    /// From now on the fault plan leaves this process's calls alone: for actors, whose calls are not
-    /// under test.
+    /// From now on the fault plan leaves this process's calls alone: for actors, whose calls are
+    /// not under test.
     pub fn spare(&self) {
         self.machine().processes.of(self.process).is_spared = true;
     }

@@ -81,9 +81,9 @@ impl SimKernel {
         drop(removed);
     }
 
-    /// Has something be done `after` from now, by this process: an operator destroys an interface, a
-    /// VM's socket is closed. It happens while some process waits, as the acts of actors do; acts of
-    /// one moment in the order in which they were scheduled.
+    /// Has something be done `after` from now, by this process: an operator destroys an interface,
+    /// a VM's socket is closed. It happens while some process waits, as the acts of actors do; acts
+    /// of one moment in the order in which they were scheduled.
     pub fn schedule(&self, after: Duration, act: impl FnOnce(&Self) + Send + 'static) {
         let at = self.machine().now_ns.saturating_add(nanos(after));
         let mut acts = locked(&self.shared.acts);
@@ -98,8 +98,8 @@ impl SimKernel {
         self.wait_until(until, |_| None::<()>);
     }
 
-    /// Does what is scheduled and polls every actor once: whether one acted, and when the next wants
-    /// to.
+    /// Does what is scheduled and polls every actor once: whether one acted, and when the next
+    /// wants to.
     fn poll_actors(&self) -> (bool, Option<u64>) {
         // An actor may wait by itself (`sleep`): then the others are not polled within its poll.
         let Ok(mut actors) = self.shared.actors.try_lock() else { return (false, None) };

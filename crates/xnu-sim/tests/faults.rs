@@ -109,7 +109,8 @@ fn every_call_can_fail() {
     assert_eq!(receive(&kernel, &other), Err(Errno::EAGAIN), "nothing was done");
 }
 
-/// A short count of `sendmsg_x` and `recvmsg_x` is of messages: those beyond are not sent, and stay.
+/// A short count of `sendmsg_x` and `recvmsg_x` is of messages: those beyond are not sent, and
+/// stay.
 #[test]
 fn short_counts_of_messages() {
     for version in MacOs::ALL {

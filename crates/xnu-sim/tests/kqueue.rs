@@ -125,8 +125,8 @@ fn a_dispatched_reader_is_told_once_for_each_enabling() {
     assert_eq!(events(&kernel, &queue), []);
 }
 
-/// §8: a disabled knote is not told of, and is when it is enabled. `EV_ADD` alone does not enable one
-/// that is there, and `EV_DISABLE` wins over `EV_ENABLE`.
+/// §8: a disabled knote is not told of, and is when it is enabled. `EV_ADD` alone does not enable
+/// one that is there, and `EV_DISABLE` wins over `EV_ENABLE`.
 #[test]
 fn a_disabled_reader_is_told_when_enabled() {
     let kernel = boot();
@@ -335,7 +335,8 @@ fn knotes_can_be_told_apart_by_udata() {
     assert_eq!(apply(&kernel, &queue, delete), Err(Errno::ENOENT));
 }
 
-/// `EV_DISPATCH2`: deleting a disabled knote waits until it is enabled, which tells of the deletion.
+/// `EV_DISPATCH2`: deleting a disabled knote waits until it is enabled, which tells of the
+/// deletion.
 #[test]
 fn a_deletion_can_wait() {
     let kernel = boot();
@@ -443,8 +444,8 @@ fn up_to_12_a_full_peer_is_writable() {
     }
 }
 
-/// §7 `EVFILT_WRITE`: on 13 and 14 the peer's room counts, but its reader wakes nobody: only a touch
-/// sees that there is room again.
+/// §7 `EVFILT_WRITE`: on 13 and 14 the peer's room counts, but its reader wakes nobody: only a
+/// touch sees that there is room again.
 #[test]
 fn on_13_and_14_a_reader_does_not_wake_the_writer() {
     for version in [MacOs::V13, MacOs::V14_0, MacOs::V14_4] {
@@ -465,8 +466,8 @@ fn on_13_and_14_a_reader_does_not_wake_the_writer() {
     }
 }
 
-/// §7 `EVFILT_WRITE`, M25: since 15.0 the reader wakes the writer, after each datagram, and once for
-/// a whole `recvmsg_x`.
+/// §7 `EVFILT_WRITE`, M25: since 15.0 the reader wakes the writer, after each datagram, and once
+/// for a whole `recvmsg_x`.
 #[test]
 fn since_15_a_reader_wakes_the_writer() {
     let kernel = boot();
@@ -488,8 +489,8 @@ fn since_15_a_reader_wakes_the_writer() {
     assert_eq!(data(&events(&kernel, &queue)), [2048]);
 }
 
-/// `uipc_rcvd`: the writer that is woken is the one that the reader is connected to. A server that is
-/// connected to nobody wakes none of its clients.
+/// `uipc_rcvd`: the writer that is woken is the one that the reader is connected to. A server that
+/// is connected to nobody wakes none of its clients.
 #[test]
 fn a_reader_that_is_not_connected_wakes_nobody() {
     let kernel = boot();
@@ -561,8 +562,8 @@ fn a_socket_without_its_peer_is_writable_for_ever() {
     }
 }
 
-/// `filt_soread_common`, `filt_sowrite_common`: after `shutdown` both filters say `EV_EOF`; M24: the
-/// peer's say nothing.
+/// `filt_soread_common`, `filt_sowrite_common`: after `shutdown` both filters say `EV_EOF`; M24:
+/// the peer's say nothing.
 #[test]
 fn shut_sockets_are_at_their_end() {
     let kernel = boot();
@@ -589,8 +590,8 @@ fn an_ndrv_socket_is_writable_and_never_readable() {
     assert_eq!(data(&events(&kernel, &queue)), [8192]);
 }
 
-/// C14: a BPF device without an interface takes a knote only with `NOTE_LOWAT` and 1, and that one is
-/// ready at once with data 6 for both filters, and stays no BPF knote.
+/// C14: a BPF device without an interface takes a knote only with `NOTE_LOWAT` and 1, and that one
+/// is ready at once with data 6 for both filters, and stays no BPF knote.
 #[test]
 fn a_bpf_device_without_an_interface_is_always_ready() {
     let kernel = boot();
@@ -694,7 +695,8 @@ fn calls_changes_and_events_are_counted() {
     assert_eq!(since.total_calls(), 1);
 }
 
-/// §8: a thread that waits for ever is woken by another's `NOTE_TRIGGER`, on a machine with threads.
+/// §8: a thread that waits for ever is woken by another's `NOTE_TRIGGER`, on a machine with
+/// threads.
 #[test]
 fn another_thread_wakes_a_kqueue() {
     let options = BootOptions { has_threads: true, ..BootOptions::default() };
@@ -715,8 +717,8 @@ fn another_thread_wakes_a_kqueue() {
     });
 }
 
-/// A machine of one thread does not hang: who waits for ever, and for nothing, is told with the last
-/// calls.
+/// A machine of one thread does not hang: who waits for ever, and for nothing, is told with the
+/// last calls.
 #[test]
 #[should_panic(expected = "a process waits for ever, and nothing is to happen")]
 fn waiting_for_ever_for_nothing_is_a_panic() {

@@ -58,8 +58,8 @@ impl Batch {
     fn send_with(&mut self, kernel: &SimKernel, fd: &SimFd, flags: i32) -> Result<usize, Errno> {
         self.address_all();
         let count = u32::try_from(self.headers.len()).expect("few messages");
-        // SAFETY: each of the headers points at a vector, and that at a buffer, of this batch, which
-        // lives across the call; names are of this batch too.
+        // SAFETY: each of the headers points at a vector, and that at a buffer, of this batch,
+        // which lives across the call; names are of this batch too.
         unsafe { kernel.sendmsg_x(fd, self.headers.as_ptr(), count, flags) }
     }
 
@@ -139,8 +139,8 @@ fn many_datagrams_go_and_come_by_one_call() {
     }
 }
 
-/// §7 `recvmsg_x`: a count of 0 or above 1,024 is `EINVAL`. C23: `sendmsg_x` has no such check since
-/// 14.0, where 0 messages are 0.
+/// §7 `recvmsg_x`: a count of 0 or above 1,024 is `EINVAL`. C23: `sendmsg_x` has no such check
+/// since 14.0, where 0 messages are 0.
 #[test]
 fn counts_are_checked() {
     for version in MacOs::ALL {
@@ -196,7 +196,8 @@ fn flags_of_receiving_are_checked() {
     }
 }
 
-/// C24: since 14.0 `sendmsg_x` on a connected socket takes no flags but `MSG_DONTWAIT`; up to 13 any.
+/// C24: since 14.0 `sendmsg_x` on a connected socket takes no flags but `MSG_DONTWAIT`; up to 13
+/// any.
 #[test]
 fn flags_of_sending_are_checked() {
     for version in MacOs::ALL {
@@ -212,7 +213,8 @@ fn flags_of_sending_are_checked() {
     }
 }
 
-/// §7: up to 13 `msg_flags` must be 0 on input, for both calls; since 14.0 it is not looked at (C24).
+/// §7: up to 13 `msg_flags` must be 0 on input, for both calls; since 14.0 it is not looked at
+/// (C24).
 #[test]
 fn up_to_13_headers_have_no_flags() {
     for version in MacOs::ALL {
@@ -258,8 +260,8 @@ fn receiving_gives_what_is_there() {
     }
 }
 
-/// §7: since 14.0 nobody tells of a datagram that was cut; up to 13 its `msg_flags` do, and the call
-/// ends with it.
+/// §7: since 14.0 nobody tells of a datagram that was cut; up to 13 its `msg_flags` do, and the
+/// call ends with it.
 #[test]
 fn a_cut_datagram_is_told_up_to_13() {
     for version in MacOs::ALL {
@@ -420,8 +422,8 @@ fn names_of_messages() {
     }
 }
 
-/// `mbuf_allocpacket` makes no packet of no bytes: since 14.0 an empty message is `EINVAL` for all of
-/// a list. Up to 13 it is sent.
+/// `mbuf_allocpacket` makes no packet of no bytes: since 14.0 an empty message is `EINVAL` for all
+/// of a list. Up to 13 it is sent.
 #[test]
 fn an_empty_message() {
     for version in MacOs::ALL {
@@ -433,8 +435,8 @@ fn an_empty_message() {
     }
 }
 
-/// Received datagrams of no bytes: up to 13 a call that received nothing else and then found no more
-/// says `EAGAIN`, and they are lost.
+/// Received datagrams of no bytes: up to 13 a call that received nothing else and then found no
+/// more says `EAGAIN`, and they are lost.
 #[test]
 fn empty_datagrams_alone_are_lost_up_to_13() {
     for version in MacOs::ALL {
@@ -450,8 +452,8 @@ fn empty_datagrams_alone_are_lost_up_to_13() {
     }
 }
 
-/// `internalize_user_msg_x`: no buffers are `EMSGSIZE`; since 14.4 the messages before, of which none
-/// was sent, are counted as sent.
+/// `internalize_user_msg_x`: no buffers are `EMSGSIZE`; since 14.4 the messages before, of which
+/// none was sent, are counted as sent.
 #[test]
 fn a_message_without_buffers() {
     for version in MacOs::ALL {
@@ -482,8 +484,8 @@ fn since_14_datagrams_that_cannot_be_copied_out_are_lost() {
     }
 }
 
-/// `recvmsg_x` since 14.0 compares the wrong way round whether a message's buffers fit the memory of
-/// the one before: more of them overwrite the kernel, which the simulation does not let pass.
+/// `recvmsg_x` since 14.0 compares the wrong way round whether a message's buffers fit the memory
+/// of the one before: more of them overwrite the kernel, which the simulation does not let pass.
 #[test]
 #[should_panic(expected = "give all messages as many buffers")]
 fn since_14_more_buffers_than_the_message_before_overrun_the_kernel() {
@@ -513,8 +515,8 @@ fn lists_of_small_frames_take_less_memory() {
     assert_eq!(Batch::zeros(60, 100).send(&kernel, &one), Ok(35));
 }
 
-/// M21: and above 4,096 bytes they have clusters of 16 KiB, so that on 14.0, where memory is bounded
-/// by 8 MiB, a buffer holds fewer.
+/// M21: and above 4,096 bytes they have clusters of 16 KiB, so that on 14.0, where memory is
+/// bounded by 8 MiB, a buffer holds fewer.
 #[test]
 fn lists_of_jumbo_frames_take_more_memory() {
     let held = |by_list: bool| {
@@ -531,8 +533,8 @@ fn lists_of_jumbo_frames_take_more_memory() {
     assert_eq!([held(false), held(true)], [936, 497]);
 }
 
-/// §7: `kern.ipc.sendmsg_x_mode` = 1 has `sendmsg_x` send one by one, which allows empty messages and
-/// any flag (since 14.0).
+/// §7: `kern.ipc.sendmsg_x_mode` = 1 has `sendmsg_x` send one by one, which allows empty messages
+/// and any flag (since 14.0).
 #[test]
 fn the_slow_loop_can_be_chosen() {
     for version in NEW {

@@ -200,7 +200,8 @@ fn time_moves_within_calls() {
     assert_eq!(kernel.now() - before, Duration::from_secs(100) + Duration::from_nanos(400));
 }
 
-/// Scheduled acts happen at their moments, those of one moment in their order, and may schedule more.
+/// Scheduled acts happen at their moments, those of one moment in their order, and may schedule
+/// more.
 #[test]
 fn scheduled_acts_happen_in_their_order() {
     let kernel = boot();

@@ -114,8 +114,8 @@ fn a_timer_can_be_deleted_and_disabled() {
     assert_about(took, Duration::from_micros(100));
 }
 
-/// `filt_timervalidate`: none and less than none expire at once and once; several units are `EINVAL`,
-/// and what is no span of nanoseconds `ERANGE`.
+/// `filt_timervalidate`: none and less than none expire at once and once; several units are
+/// `EINVAL`, and what is no span of nanoseconds `ERANGE`.
 #[test]
 fn odd_spans() {
     for data in [0, -5] {

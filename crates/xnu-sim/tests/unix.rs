@@ -197,8 +197,8 @@ fn options_are_checked() {
     assert_eq!(short, [100, 0]);
 }
 
-/// §7 `EVFILT_READ` data, `SO_NREAD`, and M22: the next datagram's bytes, how many there are, and all
-/// bytes with 16 for each address.
+/// §7 `EVFILT_READ` data, `SO_NREAD`, and M22: the next datagram's bytes, how many there are, and
+/// all bytes with 16 for each address.
 #[test]
 fn what_waits_is_said_in_three_ways() {
     let kernel = boot();
@@ -245,7 +245,8 @@ fn a_small_buffer_cuts_a_datagram_in_silence() {
     assert_eq!(receive(&kernel, &other), Ok(b"next".to_vec()));
 }
 
-/// `soreceive`: who has room for nothing gets nothing from an empty queue, and loses a datagram else.
+/// `soreceive`: who has room for nothing gets nothing from an empty queue, and loses a datagram
+/// else.
 #[test]
 fn a_read_of_no_bytes() {
     let kernel = boot();
@@ -271,8 +272,8 @@ fn a_full_peer_is_enobufs_at_once() {
     }
 }
 
-/// §7 peer closed, C26: a write gives `ECONNRESET` once and at once, then `EDESTADDRREQ`; reads then
-/// give `EAGAIN`.
+/// §7 peer closed, C26: a write gives `ECONNRESET` once and at once, then `EDESTADDRREQ`; reads
+/// then give `EAGAIN`.
 #[test]
 fn a_closed_peer_resets_once_by_write() {
     let kernel = boot();

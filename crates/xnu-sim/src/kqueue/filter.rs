@@ -54,7 +54,8 @@ impl Machine {
             (Object::Bpf(minor), Side::Read) if self.bpf_is_attached(minor) => {
                 self.bpf_set_has_knote(minor, true);
             }
-            // Not BPF's own: the device layer takes it only from who says that counts do not matter.
+            // Not BPF's own: the device layer takes it only from who says that counts do not
+            // matter.
             (Object::Bpf(_), _) if has_lowat_one => is_by_select = true,
             (Object::Bpf(_), _) | (Object::Kqueue(_), Side::Write) => return Err(EINVAL),
             (Object::Kqueue(_), Side::Read) if is_own_queue => return Err(EINVAL),

@@ -1,7 +1,7 @@
 //! Kqueues (XNU `bsd/kern/kern_event.c`, contract §8).
 //!
-//! A knote is looked at only when its object wakes it, when a change touches it, and, while it stays
-//! ready and is not `EV_CLEAR`, at each scan. What an object does silently stays unseen.
+//! A knote is looked at only when its object wakes it, when a change touches it, and, while it
+//! stays ready and is not `EV_CLEAR`, at each scan. What an object does silently stays unseen.
 
 mod filter;
 mod register;

@@ -136,8 +136,8 @@ impl Machine {
         Ok(())
     }
 
-    /// A knote that is there already: its filter is touched, its `udata` replaced. What flags it was
-    /// made with stays, but for being enabled.
+    /// A knote that is there already: its filter is touched, its `udata` replaced. What flags it
+    /// was made with stays, but for being enabled.
     fn update_knote(&mut self, id: KnoteId, change: &kevent64_s) -> Result<()> {
         let Some(knote) = self.kqueues.knote(id) else { return Ok(()) };
         let is_ready = if knote.is_delete_deferred || knote.has_vanished {

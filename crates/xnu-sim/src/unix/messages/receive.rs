@@ -45,8 +45,8 @@ impl Machine {
     }
 
     /// Up to 13: all headers are checked, then each message is one `soreceive`, until one does not
-    /// fit its buffers. An error other than `EAGAIN` is given although messages came, which are lost
-    /// so; and so is `EAGAIN` when nothing but empty datagrams came.
+    /// fit its buffers. An error other than `EAGAIN` is given although messages came, which are
+    /// lost so; and so is `EAGAIN` when nothing but empty datagrams came.
     fn receive_one_by_one(
         &mut self,
         memory: &CallerMemory,

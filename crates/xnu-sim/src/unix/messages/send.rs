@@ -165,8 +165,8 @@ impl Machine {
     }
 }
 
-/// The outcome since 14.0: these errors are not told when messages were sent before (C24); any other
-/// is, although they were.
+/// The outcome since 14.0: these errors are not told when messages were sent before (C24); any
+/// other is, although they were.
 fn sent(count: usize, bytes: usize, error: Option<Errno>) -> Result<(usize, usize)> {
     match error {
         Some(EINTR | EAGAIN | ENOBUFS | EMSGSIZE) if count > 0 => Ok((count, bytes)),
