@@ -13,6 +13,7 @@ use std::path::Path;
 use nix::unistd::Uid;
 
 use super::sys::{self, PeerAddress};
+use crate::port::unix::trap::is_trap;
 
 /// Connects `socket` to `peer`.
 ///
@@ -41,11 +42,6 @@ pub(super) fn connect(
         Some(opened) => sys::connect(socket, &opened),
         None => Err(io::Error::other("its descriptor has no name")),
     }
-}
-
-/// Whether the peer could not have connected there itself, but would have the switch do it.
-fn is_trap(switch: Uid, own_path_owner: Uid, there: Uid) -> bool {
-    switch.is_root() && !own_path_owner.is_root() && there.is_root()
 }
 
 /// Opens what stands at `path`, a link itself instead of what it leads to, without using it.
@@ -85,14 +81,5 @@ mod tests {
         drop(peer);
         let dead = connect(ours.as_fd(), &address(&dir.path().join("peer")), me).unwrap_err();
         assert_eq!(dead.raw_os_error(), Some(libc::ECONNREFUSED));
-    }
-
-    #[test]
-    fn roots_sockets_are_only_for_roots_ports() {
-        let (root, user) = (Uid::from_raw(0), Uid::from_raw(1000));
-        assert!(is_trap(root, user, root));
-        assert!(!is_trap(root, user, user));
-        assert!(!is_trap(root, root, root));
-        assert!(!is_trap(user, user, root), "the kernel decides");
     }
 }

@@ -6,6 +6,10 @@
 //! be, how long a path may be, and how a path is bound so that nobody gets in before its owner and
 //! mode are set.
 
+#[cfg(any(target_os = "macos", test))]
+mod bind_privately;
+#[cfg(any(target_os = "macos", test))]
+mod datagram_place;
 mod descriptor;
 mod inherited;
 mod listener;
@@ -19,7 +23,10 @@ pub(in crate::port) mod socket_buffers;
 pub(in crate::port) mod socket_path;
 mod stream;
 mod stream_connect;
+pub(in crate::port) mod trap;
 
+#[cfg(any(target_os = "macos", test))]
+pub use datagram_place::DatagramPlace;
 pub use inherited::{Inherited, InheritedError, inherit};
 pub use listener::StreamListener;
 pub use platform::PATH_MAX_BYTES;

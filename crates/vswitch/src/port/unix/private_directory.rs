@@ -1,28 +1,17 @@
-//! Binding a path where no descriptor leads to a socket's file (macOS, and POSIX at large).
-//!
-//! There bind(2) makes the file with the mode that the process's umask leaves, and owner and mode
-//! can be changed by name only. A umask set for the moment would be every thread's; and between the
-//! bind and the change, whoever may write to the directory could put another's file (a link to it,
-//! or a second name of it) in the socket's place, which root would then give away.
-//!
-//! So the socket is bound inside a fresh directory beside its path that nobody else may enter, gets
-//! its owner and mode there, and then its place by link(2), which takes no place that is taken. One
-//! thing shows: the socket's own address is the name it was bound by. Peers find it by its path,
-//! and do not need that address.
+//! A directory beside a socket's path that nobody else may enter, for the moments in which a name
+//! must not be exchanged, where no descriptor leads to a socket's file (macOS, and POSIX at large).
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstatat};
 use nix::unistd::{Uid, UnlinkatFlags, fchownat, linkat, mkdtemp, unlinkat};
-use socket2::{SockAddr, SockRef};
 
 use super::platform::PATH_MAX_BYTES;
-use super::socket_path::{Access, Identity, PathError, SocketPath};
+use super::socket_path::{Access, Identity};
 
 /// The directory's name; each X becomes any letter or digit. It is short, since the socket's path
 /// in it has to fit an address too.
@@ -31,35 +20,19 @@ const TEMPLATE: &str = ".XXXXXX";
 /// The socket's name in the directory.
 const SOCKET: &str = "s";
 
-/// Binds `socket` to `path`, where nothing is.
-pub(super) fn bind_at(
-    socket: &OwnedFd,
-    path: &Path,
-    access: Access,
-) -> Result<SocketPath, PathError> {
-    let os = |call| {
-        let path = path.to_owned();
-        move |source: io::Error| PathError::Os { call, path, source }
-    };
-    let directory = PrivateDirectory::beside(path).map_err(os("make a directory beside"))?;
-    let address = SockAddr::unix(directory.path.join(SOCKET)).map_err(os("bind"))?;
-    SockRef::from(socket).bind(&address).map_err(os("bind"))?;
-    let identity = directory.socket().map_err(os("look at"))?;
-    directory.give(access).map_err(|(call, source)| os(call)(source))?;
-    linkat(&directory.file, SOCKET, AT_FDCWD, path, AtFlags::empty())
-        .map_err(|errno| os("bind")(errno.into()))?;
-    Ok(SocketPath::placed(path, identity, access))
-}
-
 /// A directory that only this user may enter, taken away when dropped.
-struct PrivateDirectory {
+pub(super) struct PrivateDirectory {
     path: PathBuf,
     /// The directory itself, whatever its path leads to by now.
     file: File,
 }
 
 impl PrivateDirectory {
-    fn beside(path: &Path) -> io::Result<Self> {
+    /// Makes one in the directory that `path` is in.
+    ///
+    /// # Errors
+    /// When none can be made there, or when the name of a socket in it would be too long.
+    pub(super) fn beside(path: &Path) -> io::Result<Self> {
         let parent = path.parent().unwrap_or_else(|| Path::new(""));
         let template = parent.join(TEMPLATE);
         if template.join(SOCKET).as_os_str().len() > PATH_MAX_BYTES {
@@ -84,13 +57,32 @@ impl PrivateDirectory {
         Ok(this)
     }
 
-    /// Who the socket is. `ENOENT` when its path has led it elsewhere.
-    fn socket(&self) -> io::Result<Identity> {
-        let found = fstatat(&self.file, SOCKET, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        Identity::of_socket(&found).ok_or_else(|| io::Error::other("it is no socket"))
+    /// The name by which a socket in it is bound and connected to. Where others may write, it can
+    /// lead elsewhere by now: what counts is what [`Self::socket`] finds.
+    pub(super) fn socket_path(&self) -> PathBuf {
+        self.path.join(SOCKET)
     }
 
-    fn give(&self, access: Access) -> Result<(), (&'static str, io::Error)> {
+    /// The socket in it, and who owns that. `ENOENT` when there is none.
+    pub(super) fn socket(&self) -> io::Result<(Identity, Uid)> {
+        let found = fstatat(&self.file, SOCKET, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        let identity = Identity::of_socket(&found);
+        let identity = identity.ok_or_else(|| io::Error::other("what is there is no socket"))?;
+        Ok((identity, Uid::from_raw(found.st_uid)))
+    }
+
+    /// Gives the socket `path` for a second name, which must be free.
+    pub(super) fn link_to(&self, path: &Path) -> io::Result<()> {
+        Ok(linkat(&self.file, SOCKET, AT_FDCWD, path, AtFlags::empty())?)
+    }
+
+    /// Has what stands at `path`, a link itself instead of what it leads to, in the directory too.
+    pub(super) fn link_from(&self, path: &Path) -> io::Result<()> {
+        Ok(linkat(AT_FDCWD, path, &self.file, SOCKET, AtFlags::empty())?)
+    }
+
+    /// Gives the socket its owner and mode.
+    pub(super) fn give(&self, access: Access) -> Result<(), (&'static str, io::Error)> {
         if access.owner.is_some() || access.group.is_some() {
             let (owner, group) = (access.owner, access.group);
             fchownat(&self.file, SOCKET, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
@@ -114,64 +106,13 @@ impl Drop for PrivateDirectory {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-    use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::os::unix::net::UnixDatagram;
 
-    use socket2::Type;
-
-    use super::super::socket_path::unconnected;
     use super::*;
-
-    fn bind(path: &Path, mode: u32) -> Result<(OwnedFd, SocketPath), PathError> {
-        let socket = unconnected(Type::DGRAM).unwrap();
-        let access = Access { owner: Some(Uid::effective()), mode, ..Access::default() };
-        let bound = bind_at(&socket, path, access)?;
-        Ok((socket, bound))
-    }
 
     fn names(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
-
-    #[test]
-    fn bound_given_heard_and_removed() {
-        let dir = testkit::scratch_dir();
-        let path = dir.path().join("a");
-        let (socket, bound) = bind(&path, 0o640).unwrap();
-        assert_eq!(names(dir.path()), ["a"], "the directory has gone");
-        let found = fs::symlink_metadata(&path).unwrap();
-        assert_eq!(found.mode() & 0o777, 0o640);
-        let peer = UnixDatagram::unbound().unwrap();
-        peer.connect(&path).unwrap();
-        peer.send(b"hello").unwrap();
-        assert_eq!(UnixDatagram::from(socket).recv(&mut [0; 8]).unwrap(), 5);
-        drop(bound);
-        assert!(names(dir.path()).is_empty());
-    }
-
-    #[test]
-    fn a_listener_is_found_by_its_path() {
-        let dir = testkit::scratch_dir();
-        let path = dir.path().join("a");
-        let socket = unconnected(Type::STREAM).unwrap();
-        let _bound = bind_at(&socket, &path, Access::default()).unwrap();
-        nix::sys::socket::listen(&socket, nix::sys::socket::Backlog::MAXCONN).unwrap();
-        UnixStream::connect(&path).unwrap();
-    }
-
-    #[test]
-    fn what_has_come_to_the_path_meanwhile_stays_and_nothing_is_left_behind() {
-        let dir = testkit::scratch_dir();
-        fs::write(dir.path().join("file"), "precious").unwrap();
-        symlink("nowhere", dir.path().join("link")).unwrap();
-        for name in ["file", "link"] {
-            let error = bind(&dir.path().join(name), 0o660).unwrap_err().to_string();
-            assert!(error.contains("File exists"), "{error}");
-        }
-        assert_eq!(fs::read_to_string(dir.path().join("file")).unwrap(), "precious");
-        assert_eq!(fs::read_link(dir.path().join("link")).unwrap(), Path::new("nowhere"));
-        assert_eq!(names(dir.path()).len(), 2);
     }
 
     #[test]
@@ -208,10 +149,11 @@ mod tests {
         let room = PATH_MAX_BYTES - dir.path().as_os_str().len() - "//.XXXXXX/s".len();
         let parent = dir.path().join("x".repeat(room));
         fs::create_dir(&parent).unwrap();
-        bind(&parent.join("a"), 0o660).unwrap();
+        UnixDatagram::bind(PrivateDirectory::beside(&parent.join("a")).unwrap().socket_path())
+            .unwrap();
         let parent = dir.path().join("x".repeat(room + 1));
         fs::create_dir(&parent).unwrap();
-        let error = bind(&parent.join("a"), 0o660).unwrap_err().to_string();
+        let error = PrivateDirectory::beside(&parent.join("a")).err().unwrap().to_string();
         assert!(error.contains("leaves no room"), "{error}");
         assert!(names(&parent).is_empty());
     }

@@ -240,6 +240,10 @@ mod tests {
         let stream = dir.path().join("stream");
         let _listener = UnixListener::bind(&stream).unwrap();
         assert!(matches!(bind(&stream), Err(PathError::InUse { .. })));
+        let about_to_listen = dir.path().join("about to listen");
+        let bound = SocketPath::bind(&about_to_listen, Type::STREAM, Access::default()).unwrap();
+        assert!(matches!(bind(&about_to_listen), Err(PathError::InUse { .. })));
+        drop(bound);
         let file = dir.path().join("file");
         fs::write(&file, "precious").unwrap();
         assert!(matches!(bind(&file), Err(PathError::NotASocket { .. })));

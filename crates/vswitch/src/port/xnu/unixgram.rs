@@ -34,12 +34,35 @@ pub trait Place: fmt::Debug + Send {
     /// Remembers a peer, or none.
     fn remember(&mut self, _peer: Option<&Path>) {}
 
-    /// Whether the switch may connect to what a peer says is its own path.
+    /// Has `connect` connect to the socket at `peer`, a path that a peer says is its own: by that
+    /// path, or by another name of the same socket.
     ///
     /// # Errors
-    /// Why not, in words.
-    fn may_connect(&self, _peer: &Path) -> Result<(), String> {
-        Ok(())
+    /// [`Unreached`]: what `connect` says, or why it was not asked.
+    fn reach(
+        &self,
+        peer: &Path,
+        connect: &mut dyn FnMut(&Path) -> Result<(), Errno>,
+    ) -> Result<(), Unreached> {
+        Ok(connect(peer)?)
+    }
+}
+
+/// Why a peer was not connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreached {
+    /// Nobody is there any more.
+    Dead,
+    /// Something else stands against it, in words.
+    Refused(String),
+}
+
+impl From<Errno> for Unreached {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::ENOENT | Errno::ECONNREFUSED => Self::Dead,
+            errno => Self::Refused(errno.to_string()),
+        }
     }
 }
 
@@ -108,8 +131,8 @@ impl<K: Kernel> UnixgramPort<K> {
                     return None;
                 }
                 // It has gone since; what it said before is passed on.
-                Err(Refusal::Dead) => return Some(self.receive_now(inbox)),
-                Err(Refusal::Other(why)) => {
+                Err(Unreached::Dead) => return Some(self.receive_now(inbox)),
+                Err(Unreached::Refused(why)) => {
                     self.take_strange(inbox);
                     self.warn(&format!("cannot connect to the peer at {sender:?}: {why}"));
                 }
@@ -135,14 +158,21 @@ impl<K: Kernel> UnixgramPort<K> {
         }
     }
 
-    fn connect(&self, peer: &SocketAddress) -> Result<(), Refusal> {
-        if let Some(path) = path_of(peer) {
-            self.place.may_connect(path).map_err(Refusal::Other)?;
-        }
+    fn connect(&self, peer: &SocketAddress) -> Result<(), Unreached> {
         let socket = self.datagrams.socket();
-        socket.kernel().connect(socket.fd(), peer.as_bytes()).map_err(|errno| match errno {
-            Errno::ENOENT | Errno::ECONNREFUSED => Refusal::Dead,
-            errno => Refusal::Other(errno.to_string()),
+        let Some(path) = path_of(peer) else {
+            return Err(Unreached::Refused("its address is no path".to_owned()));
+        };
+        self.place.reach(path, &mut |name| {
+            let name = address::unix_path(name.as_os_str().as_encoded_bytes());
+            let name = name.map_err(|_| Errno::ENAMETOOLONG)?;
+            let connect = || socket.kernel().connect(socket.fd(), name.as_bytes());
+            match connect() {
+                // What was still to be said of the peer before; it is said once (`connectit` in XNU
+                // `bsd/kern/uipc_syscalls.c`).
+                Err(Errno::ECONNRESET) => connect(),
+                connected => connected,
+            }
         })
     }
 
@@ -224,14 +254,6 @@ impl<K: Kernel> Port for UnixgramPort<K> {
         }
         Ok(next_look(now))
     }
-}
-
-/// Why a peer was not connected to.
-enum Refusal {
-    /// Nobody is there any more.
-    Dead,
-    /// Something else stands against it.
-    Other(String),
 }
 
 fn path_of(address: &SocketAddress) -> Option<&Path> {

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 use socket2::SockRef;
 
-pub(super) use super::private_directory::bind_at;
+pub(super) use super::bind_privately::bind_at;
 use super::socket_buffers::Limit;
 
 /// The most bytes of a path that fit a `sockaddr_un` with the zero behind them (sys/un.h).
