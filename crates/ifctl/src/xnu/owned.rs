@@ -200,7 +200,7 @@ impl<K: Kernel> Interfaces<K> {
         let description = read.map_err(failure::of(&call))?;
         let Some(description) = description else { return Ok(()) };
         if index != Some(known.index) || description != known.description {
-            tracing::warn!(interface = %known.name, "is another's now, or described anew: it stays");
+            tracing::warn!(interface = %known.name, "another's now, or described anew: it stays");
             return Ok(());
         }
         self.destroy_if_there(known.name).map_err(failure::of(&call))
