@@ -184,6 +184,8 @@ impl error::Error for Error {
 
 #[cfg(test)]
 mod tests {
+    use xnu_sys::Errno;
+
     use super::*;
 
     const EPERM: i32 = 1;
@@ -216,6 +218,89 @@ mod tests {
             source: io::Error::from_raw_os_error(22),
         };
         assert_eq!(error.to_string(), "destroy a: Invalid argument (os error 22): words");
+    }
+
+    fn says(error: &Error, why: &str, to_do: &str) {
+        assert_eq!(error.to_string(), format!("do it: {why}"));
+        let said = error.to_do().unwrap_or_default();
+        assert!(said.contains(to_do), "{error}: {said}");
+        assert_eq!(error.call(), &do_it());
+    }
+
+    fn do_it() -> Call {
+        Call::OnSystem { what: "do it" }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_feth_has_words_and_a_way_out() {
+        let (call, name) = (do_it, || "feth1".to_owned());
+        let units = FethUnits::new(1, 2).unwrap();
+        let going = Error::StillDetaching { call: call(), name: name() };
+        let why = "the feth1 that was destroyed before has not left the kernel yet";
+        says(&going, why, "try again");
+        let full = Error::NoUnitLeft { call: call(), units };
+        says(&full, "feth1 to feth2 are all taken", "another range");
+        let other = Error::NotAFeth { call: call(), name: name(), kind: Kind::Tun };
+        says(&other, "feth1 is no feth, its kind is tun", "only feth");
+        let peered = Error::HasPeer { call: call(), name: name(), peer: "feth2".into() };
+        says(&peered, "feth1 is the peer of feth2 already", "`ifconfig feth1 -peer`");
+        let long = Error::TextTooLong { call: call(), len: 129, max: 128 };
+        says(&long, "the text has 129 bytes, and 128 is most", "at most 128");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_member_has_words_and_a_way_out() {
+        let (call, bridge, member) = (do_it, || "bridge7".to_owned(), || "feth1".to_owned());
+        let mtu = Error::MtuDiffers {
+            call: call(),
+            bridge: bridge(),
+            mtu: 1400,
+            member: member(),
+            member_mtu: 1500,
+        };
+        let why = "bridge7 needs members of MTU 1400, and feth1 has 1500";
+        says(&mtu, why, "`vswitch if mtu feth1 1400`");
+        let kind = Error::NotBridgeable { call: call(), member: member(), kind: Kind::Tun };
+        says(&kind, "a bridge takes no interface like feth1, whose kind is tun", "VLAN");
+        let span = Error::SpanPort { call: call(), bridge: bridge(), member: member() };
+        let why = "feth1 is a span port of bridge7, and so cannot be a member";
+        says(&span, why, "`ifconfig bridge7 -span feth1`");
+        let wifi = Error::SecondWifi { call: call(), bridge: bridge(), other: "en0".into() };
+        says(&wifi, "bridge7 has en0 for its Wi-Fi, and takes no second one", "for each");
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_address_has_words_and_a_way_out() {
+        let (call, bridge, mac) = (do_it, || "bridge7".to_owned(), [2, 0, 0, 0, 0, 1]);
+        let full = Error::TableFull { call: call(), bridge: bridge(), size: 100 };
+        let why = "the address table of bridge7 has its 100 entries";
+        says(&full, why, "`ifconfig bridge7 maxaddr 200`");
+        let none = Error::NotInTable { call: call(), bridge: bridge(), mac };
+        let why = "02:00:00:00:00:01 is not in the address table of bridge7";
+        says(&none, why, "`ifconfig bridge7 addr`");
+        let group = Error::NotUnicast { call: call(), mac: [0xff; 6] };
+        says(&group, "ff:ff:ff:ff:ff:ff is no interface's address", "one machine");
+    }
+
+    #[test]
+    fn an_errno_of_xnu_is_told_in_its_own_words_and_advised_by_the_call() {
+        let error = |call, errno| Error::Xnu { call, source: SyscallError { call: "X", errno } };
+        let bridge = || Call::CreateBridge { name: "bridge7".into() };
+        let refused = error(bridge(), Errno::ENXIO);
+        assert_eq!(refused.to_string(), "create bridge bridge7: X: no such device (ENXIO)");
+        assert!(error::Error::source(&refused).is_some());
+        let to_do = |call, errno| error(call, errno).to_do().unwrap_or_default();
+        assert!(to_do(bridge(), Errno::ENXIO).contains("32767"));
+        assert_eq!(to_do(Call::List, Errno::ENXIO), "");
+        assert!(to_do(Call::List, Errno::EPERM).contains("root"));
+        assert!(to_do(Call::List, Errno::ENOSYS).contains("Mac"));
+        assert!(to_do(Call::List, Errno::EOPNOTSUPP).contains("no such thing"));
+        assert!(to_do(Call::Open, Errno::EMFILE).contains("ulimit"));
+        let units = FethUnits::default();
+        assert!(to_do(Call::CreateFeth { units }, Errno::EINVAL).contains("net.link.fake"));
+        let destroy = || Call::Destroy { name: "en0".into() };
+        assert!(to_do(destroy(), Errno::EINVAL).contains("software"));
+        assert!(to_do(destroy(), Errno::EOPNOTSUPP).contains("software"));
     }
 
     #[test]

@@ -83,6 +83,20 @@ fn an_interface_that_goes_while_it_is_looked_at_is_left_out() {
 }
 
 #[test]
+fn a_feth_whose_driver_let_go_of_it_has_no_peer() {
+    let (kernel, interfaces) = mac();
+    interfaces.create_feth_pair(&FethOptions::default()).unwrap();
+    fail_next(&kernel, "IF_FAKE_G_CMD_GET_PEER", "feth20000", Errno::EOPNOTSUPP);
+    let all = interfaces.list().unwrap();
+    assert_eq!(
+        all.iter().map(|one| one.peer_index.is_some()).collect::<Vec<_>>(),
+        [false, false, true]
+    );
+    fail_next(&kernel, "IF_FAKE_G_CMD_GET_PEER", "feth20000", Errno::EFAULT);
+    assert_eq!(interfaces.list().unwrap_err().errno(), Some(Errno::EFAULT.0));
+}
+
+#[test]
 fn a_span_port_has_no_master() {
     let (kernel, interfaces) = mac_with_bridge();
     interfaces.create_feth(&FethOptions::default()).unwrap();

@@ -95,7 +95,11 @@ impl<K: Kernel> Interfaces<K> {
             _ => Vec::new(),
         };
         let peer = match kind {
-            Kind::Feth => self.control.peer(name)?,
+            Kind::Feth => match self.control.peer(name) {
+                // One whose driver has let go of it already (`feth_get_drvspec`).
+                Err(SyscallError { errno: Errno::EOPNOTSUPP, .. }) => None,
+                asked => asked?,
+            },
             _ => None,
         };
         Ok(Details {
