@@ -50,8 +50,10 @@ pub struct Descriptor<K: Kernel, T> {
 }
 
 impl<K: Kernel, T> Descriptor<K, T> {
-    /// A descriptor of this kind. Its kind is the caller's word: a request to a descriptor of
-    /// another kind is refused by the kernel.
+    /// A descriptor of this kind. Its kind is the caller's word: a request to one of another kind
+    /// is refused by the kernel. It compares the whole number, which holds a letter for the kind
+    /// and the argument's size, and XNU has none twice (`'i'` with these sizes is for sockets,
+    /// `'B'` for BPF, `'e'` for kernel events, `'f'` for all).
     pub fn new(kernel: K, fd: K::Fd) -> Self {
         Self { kernel, fd, kind: PhantomData }
     }
@@ -174,6 +176,9 @@ impl<K: Kernel> Descriptor<K, Control> {
     }
 
     /// Has the driver of `interface` carry out a command, whose argument it reads or writes.
+    /// Commands are numbers, and another driver may mean something else by one; each of XNU's that
+    /// takes any (bridge, feth, headless, rd, pktap, iptap) heeds the argument's length, so that it
+    /// writes nowhere else.
     ///
     /// # Errors
     /// What the kernel says, under the command's name: for each command the header has the list.
@@ -205,12 +210,16 @@ impl<K: Kernel> Descriptor<K, BpfDevice> {
     /// Opens `/dev/bpfN`, for reading and writing.
     ///
     /// # Errors
-    /// `EBUSY`: somebody has it; `EACCES`: its permissions; `ENOENT`: there are not so many.
+    /// `EBUSY`: somebody has it; `EACCES`: its permissions; `ENOENT`: there are not so many;
+    /// `EINVAL`: the path is no such.
     pub fn open_bpf(kernel: K, path: &CStr) -> Result<Self, SyscallError> {
         use crate::sys_fcntl::{O_CLOEXEC, O_NONBLOCK, O_RDWR};
-        let fd = kernel
-            .open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC)
-            .map_err(|errno| SyscallError { call: "open", errno })?;
+        let failed = |errno| SyscallError { call: "open", errno };
+        let unit = path.to_bytes().strip_prefix(b"/dev/bpf").unwrap_or_default();
+        if unit.is_empty() || !unit.iter().all(u8::is_ascii_digit) {
+            return Err(failed(Errno::EINVAL));
+        }
+        let fd = kernel.open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC).map_err(failed)?;
         Ok(Self::new(kernel, fd))
     }
 

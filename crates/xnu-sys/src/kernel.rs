@@ -17,6 +17,10 @@ use crate::{Errno, InterfaceName};
 /// again by the implementation, [`Self::kevent64`] excepted. No call but [`Self::kevent64`],
 /// [`Self::sleep`] and reads of descriptors that were not made non-blocking waits.
 ///
+/// Safe calls have the kernel write nowhere but where their arguments say. So those commands,
+/// options and filters are refused that would have it follow a pointer within a value: each call
+/// names what it lets through.
+///
 /// # Errors
 /// Each call gives the [`Errno`] that XNU gives; `ENOSYS` where the call does not exist.
 pub trait Kernel: Clone + fmt::Debug + Send + Sync + 'static {
@@ -46,7 +50,8 @@ pub trait Kernel: Clone + fmt::Debug + Send + Sync + 'static {
     /// `connect(2)`.
     fn connect(&self, fd: &Self::Fd, address: &[u8]) -> Result<(), Errno>;
 
-    /// `getsockopt(2)`; the length written.
+    /// `getsockopt(2)`; the length written. Lets through the options of `SOL_SOCKET`, and of
+    /// `SOL_LOCAL` those about the peer; `ENOPROTOOPT` for others.
     fn getsockopt(
         &self,
         fd: &Self::Fd,
@@ -58,7 +63,8 @@ pub trait Kernel: Clone + fmt::Debug + Send + Sync + 'static {
     /// `setsockopt(2)`.
     fn setsockopt(&self, fd: &Self::Fd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno>;
 
-    /// `fcntl(2)` with an integer argument.
+    /// `fcntl(2)` with an integer argument. Lets through `F_SETFD`, `F_GETFL` and `F_SETFL`;
+    /// `EINVAL` for others.
     fn fcntl(&self, fd: &Self::Fd, command: i32, argument: i32) -> Result<i32, Errno>;
 
     /// `read(2)`.
@@ -124,6 +130,8 @@ pub trait Kernel: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// `kevent64(2)`: makes `changes`, waits up to `timeout` (`None`: without end) until an event
     /// is there or, with `KEVENT_FLAG_IMMEDIATE`, not at all; how many were put into `events`.
+    /// Lets through `EVFILT_READ`, `EVFILT_WRITE`, `EVFILT_TIMER` and `EVFILT_USER`; `EINVAL` for
+    /// others.
     fn kevent64(
         &self,
         kqueue: &Self::Fd,

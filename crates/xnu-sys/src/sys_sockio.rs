@@ -127,10 +127,10 @@ header! {
     /// Lists which kinds of interfaces can be created: [`Descriptor::cloners`](crate::Descriptor).
     pointer request SIOCIFGCLONERS(if_clonereq) on Control =
         iowr::<if_clonereq>(b'i', 129), 0xc010_6981;
-    /// Obsolete.
-    request SIOCGIFMAC(ifreq) on Control = iowr::<ifreq>(b'i', 130), 0xc020_6982;
-    /// Obsolete.
-    request SIOCSIFMAC(ifreq) on Control = iow::<ifreq>(b'i', 131), 0x8020_6983;
+    /// Obsolete; its argument is a pointer.
+    pointer request SIOCGIFMAC(ifreq) on Control = iowr::<ifreq>(b'i', 130), 0xc020_6982;
+    /// Obsolete; its argument is a pointer.
+    pointer request SIOCSIFMAC(ifreq) on Control = iow::<ifreq>(b'i', 131), 0x8020_6983;
     /// An extension's own; its argument may be a pointer.
     pointer request SIOCSIFKPI(ifreq) on Control = iow::<ifreq>(b'i', 134), 0x8020_6986;
     /// An extension's own; its argument may be a pointer.

@@ -15,6 +15,16 @@ header! {
 
     /// The level of options of unix sockets.
     const SOL_LOCAL: i32 = 0;
+    /// Option: the peer's user and groups.
+    const LOCAL_PEERCRED: i32 = 1;
     /// Option: the peer's process.
     const LOCAL_PEERPID: i32 = 2;
+    /// Option: the process on whose behalf the peer is.
+    const LOCAL_PEEREPID: i32 = 3;
+    /// Option: the peer program's identifier.
+    const LOCAL_PEERUUID: i32 = 4;
+    /// Option: the identifier of the program on whose behalf the peer is.
+    const LOCAL_PEEREUUID: i32 = 5;
+    /// Option: the peer's audit token.
+    const LOCAL_PEERTOKEN: i32 = 6;
 }

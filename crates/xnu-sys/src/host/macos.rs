@@ -7,8 +7,13 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
-use crate::sys_event::kevent64_s;
+use crate::sys_event::{
+    EVFILT_READ, EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, KEVENT_FLAG_ERROR_EVENTS,
+    KEVENT_FLAG_IMMEDIATE, kevent64_s,
+};
+use crate::sys_socket::SOL_SOCKET;
 use crate::sys_socket_private::msghdr_x;
+use crate::sys_un::{LOCAL_PEERCRED, LOCAL_PEERTOKEN, SOL_LOCAL};
 use crate::{Errno, InterfaceAddress, Kernel, SocketAddress};
 
 mod addresses;
@@ -103,6 +108,10 @@ impl Kernel for Host {
         name: i32,
         value: &mut [u8],
     ) -> Result<usize, Errno> {
+        // Others may have the kernel write behind a pointer in the value (IP_MSFILTER does).
+        if !holds_no_pointer(level, name) {
+            return Err(Errno::ENOPROTOOPT);
+        }
         let room = socklen(value)?;
         let pointer = value.as_mut_ptr().cast::<c_void>();
         let mut len = room;
@@ -253,6 +262,10 @@ impl Kernel for Host {
         flags: u32,
         timeout: Option<Duration>,
     ) -> Result<usize, Errno> {
+        // Others may have the kernel write behind a pointer in the change (EVFILT_MACHPORT does).
+        if !changes.iter().all(|change| FILTERS.contains(&change.filter)) || flags & !FLAGS != 0 {
+            return Err(Errno::EINVAL);
+        }
         let timeout = timeout.map(timespec);
         let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
         let (change, change_count) = (changes.as_ptr().cast(), count(changes.len())?);
@@ -304,6 +317,17 @@ impl Kernel for Host {
     fn sleep(&self, span: Duration) {
         std::thread::sleep(span);
     }
+}
+
+/// The filters of kqueues that are let through, and the flags of `kevent64`.
+const FILTERS: [i16; 4] = [EVFILT_READ, EVFILT_WRITE, EVFILT_TIMER, EVFILT_USER];
+const FLAGS: u32 = KEVENT_FLAG_IMMEDIATE | KEVENT_FLAG_ERROR_EVENTS;
+
+/// Whether an option that is asked for is one whose value the kernel only writes: every socket's
+/// own, and a unix socket's.
+fn holds_no_pointer(level: i32, name: i32) -> bool {
+    level == SOL_SOCKET
+        || (level == SOL_LOCAL && (LOCAL_PEERCRED..=LOCAL_PEERTOKEN).contains(&name))
 }
 
 /// Makes a call again while it is interrupted; its negative answer is `errno`.
