@@ -147,6 +147,9 @@ fn of_family(address: &[u8], family: i32) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -239,5 +242,38 @@ mod tests {
             assert_eq!(link_address(&bytes), None, "byte {place}");
         }
         assert_eq!(link_address(&bytes[..7]), None);
+    }
+
+    proptest! {
+        /// Whatever a kernel gives: no panic, and nothing from outside of it.
+        #[test]
+        fn any_bytes_are_an_address_or_none(bytes in vec(any::<u8>(), 0..64), family in 0_u8..40) {
+            let mut address = bytes;
+            if let Some(byte) = address.get_mut(1) {
+                *byte = family;
+            }
+            let len = usize::from(address.first().copied().unwrap_or(0));
+            let room = len.min(address.len()).saturating_sub(2);
+            if let Some(path) = unix_path_of(&address) {
+                prop_assert!(path.len() <= room && !path.contains(&0));
+            }
+            if let Some(link) = link_address(&address) {
+                prop_assert!(link.name.len() + link.address.len() + 6 <= room);
+            }
+            let is_whole = match internet_of(&address) {
+                None => true,
+                Some(IpAddr::V4(_)) => room >= 6,
+                Some(IpAddr::V6(_)) => room >= 22,
+            };
+            prop_assert!(is_whole);
+            prop_assert!(prefix_len(&address, false) <= 32);
+            prop_assert!(prefix_len(&address, true) <= 128);
+        }
+
+        #[test]
+        fn paths_go_there_and_back(path in vec(1_u8..=255, 1..=UNIX_PATH_MAX)) {
+            let address = unix_path(&path).unwrap();
+            prop_assert_eq!(unix_path_of(address.as_bytes()), Some(path.as_slice()));
+        }
     }
 }

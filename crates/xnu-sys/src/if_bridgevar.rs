@@ -362,3 +362,23 @@ impl ifbrparam {
         self.ifbrp_ifbrpu.to_ne_bytes()[0]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel writes a shorter number at the union's begin.
+    #[test]
+    fn shorter_numbers_are_the_first_bytes() {
+        let parameter = ifbrparam::new(u32::from_ne_bytes([0x80, 0x12, 0x34, 0x56]));
+        assert_eq!(parameter.u8(), 0x80);
+        assert_eq!(parameter.u16(), u16::from_ne_bytes([0x80, 0x12]));
+    }
+
+    #[test]
+    fn a_request_about_a_member_names_it() {
+        let request = ifbreq::new("en0".parse().unwrap());
+        assert!(request.ifbr_ifsname.starts_with(b"en0\0"));
+        assert_eq!(ifbreq { ifbr_ifsname: [0; 16], ..request }, ifbreq::default());
+    }
+}

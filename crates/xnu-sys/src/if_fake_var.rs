@@ -84,3 +84,35 @@ impl if_fake_request {
         Self { iffr_u: union, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_named_in_16_bytes_or_none() {
+        let name: InterfaceName = "fifteen-bytes-x".parse().unwrap();
+        let request = if_fake_request::default().with_dequeue_stall(true).with_peer(Some(name));
+        assert_eq!(&request.iffr_u[..17], b"fifteen-bytes-x\0\0");
+        assert_eq!(request.peer(), Some(name));
+        assert_eq!(request.with_peer(None), if_fake_request::default());
+        assert_eq!(request.with_peer(None).peer(), None);
+    }
+
+    #[test]
+    fn media_fill_the_union_word_by_word() {
+        let mut media = if_fake_media { iffm_current: -1, iffm_count: 2, ..Default::default() };
+        media.iffm_list[0] = 0x35;
+        media.iffm_list[26] = 0x36;
+        let union = if_fake_request::default().with_media(&media).iffr_u;
+        let word = |at: usize| i32::from_ne_bytes(union[at..at + 4].try_into().unwrap());
+        assert_eq!([0, 4, 8, 20, 24, 124].map(word), [-1, 2, 0, 0x35, 0, 0x36]);
+    }
+
+    #[test]
+    fn a_stall_is_a_number() {
+        let union = |stall| if_fake_request::default().with_dequeue_stall(stall).iffr_u;
+        assert_eq!(union(true)[..4], 1_u32.to_ne_bytes());
+        assert_eq!(union(false), [0; 128]);
+    }
+}

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// `IFNAMSIZ`: bytes of a name with its closing zero (XNU `bsd/net/if.h`).
-pub(crate) const IFNAMSIZ: usize = 16;
+use crate::net_if::IFNAMSIZ;
 
 /// The name of an interface: 1 to 15 bytes of printable ASCII without spaces, and zeros up to
 /// [`IFNAMSIZ`].

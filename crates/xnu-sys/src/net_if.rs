@@ -192,5 +192,3 @@ header! {
         proto_remaining_count: u32 = 28,
     }
 }
-
-const _: () = assert!(IFNAMSIZ == crate::name::IFNAMSIZ);

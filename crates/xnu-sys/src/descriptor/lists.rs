@@ -103,8 +103,8 @@ impl<K: Kernel> Descriptor<K, Control> {
             };
             // SAFETY: the argument's pointer is to `room`, of as many names as it says.
             unsafe { self.list_request(SIOCIFGCLONERS, &mut argument) }?;
-            let total = usize::try_from(argument.ifcr_total).unwrap_or(0);
-            Ok(if total > room.len() { Answer::TooSmall } else { Answer::Written(total) })
+            // How many there are, also when fewer had room.
+            Ok(Answer::Written(usize::try_from(argument.ifcr_total).unwrap_or(0)))
         })?;
         Ok(names.iter().filter_map(|name| InterfaceName::from_bytes(name).ok()).collect())
     }
@@ -235,4 +235,27 @@ fn configuration(mut bytes: &[u8]) -> Vec<(InterfaceName, Vec<u8>)> {
         bytes = rest;
     }
     entries
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Letters often, so that names are.
+    fn letter_or_any() -> impl Strategy<Value = u8> {
+        prop_oneof![Just(b'a'), Just(0), any::<u8>()]
+    }
+
+    proptest! {
+        /// Whatever a kernel gives: no panic, no endless loop, and no more than it gave.
+        #[test]
+        fn any_bytes_are_entries_or_none(bytes in vec(letter_or_any(), 0..512)) {
+            let entries = configuration(&bytes);
+            let len: usize = entries.iter().map(|(_, address)| 16 + address.len()).sum();
+            prop_assert!(entries.len() <= bytes.len() / 32 && len <= bytes.len());
+        }
+    }
 }
