@@ -5,6 +5,8 @@
 pub(crate) mod bridge;
 pub(crate) mod events;
 pub(crate) mod frames;
+pub(crate) mod lan;
+pub(crate) mod packets;
 pub(crate) mod taps;
 
 use std::time::Duration;

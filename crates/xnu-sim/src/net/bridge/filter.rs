@@ -153,7 +153,10 @@ impl HostFilter {
         let dhcp_at = udp_at + 8;
         let Some(dhcp) = frame.bytes.get(dhcp_at..dhcp_at + 240) else { return false };
         let hardware = self.source.unwrap_or_default();
-        ports == PORTS && dhcp[..3] == REQUEST_OVER_ETHERNET && dhcp[28..34] == hardware
+        let own = &dhcp[12..16];
+        let is_own_right = own == [0; 4] || self.address.is_some_and(|address| own == address);
+        let is_request = ports == PORTS && dhcp[..3] == REQUEST_OVER_ETHERNET;
+        is_request && dhcp[28..34] == hardware && is_own_right
     }
 
     fn allows_ipv6(&self, frame: &Frame) -> bool {

@@ -82,9 +82,10 @@ impl Default for Table {
 }
 
 impl Table {
-    /// Where an address is, in any VLAN; expiry is not looked at (M14).
+    /// Where an address is, in any VLAN: the oldest such entry is found first
+    /// (`bridge_rtnode_hash`). Expiry is not looked at (M14).
     pub(super) fn lookup(&self, mac: Mac) -> Option<IfId> {
-        self.entries.iter().find(|entry| entry.mac == mac).map(|entry| entry.member)
+        self.entries.iter().rev().find(|entry| entry.mac == mac).map(|entry| entry.member)
     }
 
     /// `bridge_rtupdate`.
