@@ -345,7 +345,7 @@ impl Kernel for SimKernel {
         let is_root = machine.processes.of(self.process).is_root;
         let object = match domain {
             PF_LOCAL => machine.unix_open(kind).map(Object::Unix),
-            PF_NDRV => machine.ndrv_open(is_root).map(Object::Ndrv),
+            PF_NDRV => machine.ndrv_open(kind, protocol, is_root).map(Object::Ndrv),
             PF_SYSTEM => machine.events_open(kind, protocol).map(Object::Events),
             _ => Err(EAFNOSUPPORT),
         };

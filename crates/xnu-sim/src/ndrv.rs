@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use crate::copyio::Raw;
 use crate::errno::{
     EADDRNOTAVAIL, EBUSY, EDESTADDRREQ, EEXIST, EFAULT, EINVAL, EISCONN, EMSGSIZE, ENOENT,
-    ENOPROTOOPT, ENOTSUP, ENXIO, EPERM, Result,
+    ENOPROTOOPT, ENOTSUP, ENXIO, EPERM, EPROTONOSUPPORT, Result,
 };
 use crate::machine::Machine;
 use crate::net::IfId;
+use crate::unix::Space;
 
 #[derive(Debug, Default)]
 pub(crate) struct NdrvSockets {
@@ -21,16 +22,24 @@ pub(crate) struct NdrvSockets {
 
 #[derive(Debug)]
 struct Socket {
-    /// What it is bound to. It stays so when the interface goes, and is so again when one of its
-    /// name is made.
-    interface: Option<IfId>,
+    bound: Option<Bound>,
     /// A bind was tried: there is no second.
     has_address: bool,
     is_connected: bool,
-    send_buffer_len: u32,
-    receive_buffer_len: u32,
+    send_space: Space,
+    receive_space: Space,
     has_no_sigpipe: bool,
     multicast: Vec<Vec<u8>>,
+}
+
+/// What a socket is bound to. It stays so when the interface goes, and is so again when one of its
+/// name is made.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    interface: IfId,
+    /// Family and unit of the interface, by which XNU tells sockets of one interface: those of
+    /// `feth5`, `en5` and `bridge5` are the same to it.
+    place: (u32, u32),
 }
 
 impl NdrvSockets {
@@ -40,18 +49,25 @@ impl NdrvSockets {
 }
 
 impl Machine {
-    pub(crate) fn ndrv_open(&mut self, is_root: bool) -> Result<u32> {
+    /// A socket. Root is asked for now and never again.
+    pub(crate) fn ndrv_open(&mut self, kind: i32, protocol: i32, is_root: bool) -> Result<u32> {
+        if kind != SOCK_RAW || protocol != 0 {
+            return Err(EPROTONOSUPPORT);
+        }
         if !is_root {
             return Err(EPERM);
         }
+        let limits = self.limits();
+        let mut space = Space::EMPTY;
+        space.reserve(BUFFER_LEN, &limits)?;
         let id = self.ndrv.opened;
         self.ndrv.opened += 1;
         let socket = Socket {
-            interface: None,
+            bound: None,
             has_address: false,
             is_connected: false,
-            send_buffer_len: BUFFER_LEN,
-            receive_buffer_len: BUFFER_LEN,
+            send_space: space,
+            receive_space: space,
             has_no_sigpipe: false,
             multicast: Vec::new(),
         };
@@ -59,8 +75,14 @@ impl Machine {
         Ok(id)
     }
 
+    /// The last socket of a place takes the protocol from its interface.
     pub(crate) fn ndrv_close(&mut self, id: u32) {
-        self.ndrv.sockets.remove(&id);
+        let Some(socket) = self.ndrv.sockets.remove(&id) else { return };
+        let Some(Bound { interface, place }) = socket.bound else { return };
+        let mut others = self.ndrv.sockets.values().filter_map(|socket| socket.bound);
+        if !others.any(|other| other.place == place) {
+            self.detach_protocol(interface, PF_NDRV);
+        }
     }
 
     /// `address` is a `sockaddr_ndrv`: length, family, the interface's name in 16 bytes.
@@ -74,18 +96,23 @@ impl Machine {
         if name.is_empty() {
             return Err(EINVAL);
         }
-        let interface = self.net.find(&name).ok_or(EADDRNOTAVAIL)?;
-        self.ndrv.socket(id)?.interface = Some(interface);
+        let found = self.net.find(&name);
+        let interface = found.filter(|interface| self.net.name(*interface) == name);
+        let interface = interface.ok_or(EADDRNOTAVAIL)?;
+        let (family, unit, _) = self.net.event_data(interface);
+        self.ndrv.socket(id)?.bound = Some(Bound { interface, place: (family, unit) });
         self.attach_protocol(interface, PF_NDRV);
         Ok(())
     }
 
     /// The interface that a socket is bound to.
     pub(crate) fn ndrv_interface(&mut self, id: u32) -> Option<IfId> {
-        self.ndrv.socket(id).ok()?.interface
+        self.ndrv.socket(id).ok()?.bound.map(|bound| bound.interface)
     }
 
-    /// Only the address's length is looked at.
+    /// Only the address's length is looked at. A second is refused, as the contract says. By its
+    /// sources XNU may undo the first then, and refuse what is sent later (`EPIPE`): who sees this
+    /// error has met that too.
     pub(crate) fn ndrv_connect(&mut self, id: u32, address: &[u8]) -> Result<()> {
         let socket = self.ndrv.socket(id)?;
         if socket.is_connected {
@@ -104,10 +131,10 @@ impl Machine {
         if !socket.is_connected && !has_address {
             return Err(EDESTADDRREQ);
         }
-        if frame.len() > socket.send_buffer_len as usize {
+        if frame.len() > socket.send_space.bytes_max as usize {
             return Err(EMSGSIZE);
         }
-        let interface = socket.interface.ok_or(EINVAL)?;
+        let interface = socket.bound.ok_or(EINVAL)?.interface;
         self.output(interface, frame.to_vec())
     }
 
@@ -117,10 +144,10 @@ impl Machine {
             return Err(ENOTSUP);
         }
         let value = match name {
-            SO_SNDBUF => socket.send_buffer_len,
-            SO_RCVBUF => socket.receive_buffer_len,
+            SO_SNDBUF => socket.send_space.bytes_max,
+            SO_RCVBUF => socket.receive_space.bytes_max,
             SO_NOSIGPIPE => socket.has_no_sigpipe.into(),
-            SO_TYPE => SOCK_RAW,
+            SO_TYPE => SOCK_RAW.cast_unsigned(),
             // Nothing fails later, nothing waits.
             SO_ERROR | SO_NREAD | SO_NWRITE => 0,
             _ => return Err(ENOPROTOOPT),
@@ -135,17 +162,13 @@ impl Machine {
         name: i32,
         value: &[u8],
     ) -> Result<()> {
+        let limits = self.limits();
         let socket = self.ndrv.socket(id)?;
         match (level, name) {
-            (SOL_SOCKET, _) if value.len() < 4 => Err(EINVAL),
-            (SOL_SOCKET, SO_SNDBUF) => {
-                socket.send_buffer_len = value.u32_at(0);
-                Ok(())
-            }
-            (SOL_SOCKET, SO_RCVBUF) => {
-                socket.receive_buffer_len = value.u32_at(0);
-                Ok(())
-            }
+            (SOL_SOCKET, SO_SNDBUF | SO_RCVBUF | SO_NOSIGPIPE) if value.len() < 4 => Err(EINVAL),
+            (SOL_SOCKET, SO_SNDBUF | SO_RCVBUF) if value.u32_at(0).cast_signed() < 1 => Err(EINVAL),
+            (SOL_SOCKET, SO_SNDBUF) => socket.send_space.reserve(value.u32_at(0), &limits),
+            (SOL_SOCKET, SO_RCVBUF) => socket.receive_space.reserve(value.u32_at(0), &limits),
             (SOL_SOCKET, SO_NOSIGPIPE) => {
                 socket.has_no_sigpipe = value.u32_at(0) != 0;
                 Ok(())
@@ -164,7 +187,7 @@ impl Machine {
 impl Socket {
     /// A `ndrv_protocol_desc`: version, family, how many, where. All is checked but what is there.
     fn set_demultiplexers(&self, value: &[u8]) -> Result<()> {
-        if self.interface.is_none() {
+        if self.bound.is_none() {
             return Err(EBUSY);
         }
         let (version, family, count) = (value.u32_at(0), value.u32_at(4), value.u32_at(8));
@@ -181,7 +204,7 @@ impl Socket {
 
     fn add_multicast(&mut self, level: i32, value: &[u8]) -> Result<()> {
         check_multicast(level, value)?;
-        if self.interface.is_none() {
+        if self.bound.is_none() {
             return Err(ENXIO);
         }
         if self.multicast.len() >= MULTICAST_MAX {
@@ -199,7 +222,7 @@ impl Socket {
 
     fn delete_multicast(&mut self, level: i32, value: &[u8]) -> Result<()> {
         check_multicast(level, value)?;
-        if self.interface.is_none() || self.multicast.is_empty() {
+        if self.bound.is_none() || self.multicast.is_empty() {
             return Err(ENXIO);
         }
         if value.len() != usize::from(value.u8_at(0)) {
@@ -221,7 +244,7 @@ const BUFFER_LEN: u32 = 8192;
 /// `sizeof(struct sockaddr_ndrv)`.
 const ADDRESS_LEN: usize = 18;
 const PF_NDRV: u32 = 27;
-const SOCK_RAW: u32 = 3;
+const SOCK_RAW: i32 = 3;
 const SOL_SOCKET: i32 = 0xffff;
 const SO_SNDBUF: i32 = 0x1001;
 const SO_RCVBUF: i32 = 0x1002;

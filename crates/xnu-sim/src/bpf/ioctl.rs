@@ -77,7 +77,7 @@ impl Machine {
         match request {
             BIOCGETIF => argument.put_text(0, 16, &self.net.name(interface)),
             BIOCPROMISC if !is_promiscuous => {
-                self.bpf_be_promiscuous(interface, true);
+                self.set_promiscuous(interface, true);
                 self.bpf.device(minor)?.is_promiscuous = true;
             }
             BIOCPROMISC => {}
@@ -96,7 +96,7 @@ impl Machine {
 
     /// `BIOCSDVRTIN`: disables the input of the interface, or enables it again (C22).
     fn bpf_set_input(&mut self, minor: u32, interface: IfId, value: u32) -> Result<()> {
-        let is_disabled = self.bpf_input_is_disabled(interface);
+        let is_disabled = self.net.is_input_disabled(interface);
         let device = self.bpf.device(minor)?;
         match (value != 0, device.disables_input) {
             (true, true) => return Err(EALREADY),
@@ -105,13 +105,13 @@ impl Machine {
             _ => {}
         }
         device.disables_input = value != 0;
-        self.bpf_disable_input(interface, value != 0);
+        self.net.set_input_disabled(interface, value != 0);
         Ok(())
     }
 
     /// `BIOCSBLEN`: clamps, and tells what it came to.
     fn bpf_set_buffer_len(&mut self, minor: u32, argument: &mut [u8]) -> Result<()> {
-        let (can, sysctl_max) = (self.can, self.bpf.buffer_len_max);
+        let (can, sysctl_max) = (self.can, self.bpf_sysctl("debug.bpf_maxbufsize"));
         let device = self.bpf.device(minor)?;
         if device.interface.is_some() {
             return Err(EINVAL);
@@ -135,7 +135,7 @@ impl Machine {
         argument: &[u8],
         memory: &CallerMemory,
     ) -> Result<()> {
-        let load_limit = self.bpf.buffer_len_max;
+        let load_limit = self.bpf_sysctl("debug.bpf_maxbufsize");
         let (len, address) = (argument.u32_at(0) as usize, argument.u64_at(8));
         let device = self.bpf.device(minor)?;
         if address == 0 {

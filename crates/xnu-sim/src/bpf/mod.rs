@@ -31,10 +31,6 @@ pub(crate) struct Bpf {
     nodes: Vec<Node>,
     /// Who listens on an interface, the newest first.
     listeners: BTreeMap<IfId, Vec<u32>>,
-    /// `debug.bpf_bufsize`: what a device's buffers are unless it says otherwise.
-    pub(crate) buffer_len: u32,
-    /// `debug.bpf_maxbufsize`: bounds the offsets of a filter's loads, and up to macOS 12 buffers.
-    pub(crate) buffer_len_max: u32,
     timers: u64,
 }
 
@@ -65,13 +61,7 @@ pub struct BpfCounters {
 
 impl Bpf {
     pub(crate) fn new(_can: &Capabilities) -> Self {
-        let mut bpf = Self {
-            nodes: Vec::new(),
-            listeners: BTreeMap::new(),
-            buffer_len: 4096,
-            buffer_len_max: 512 << 10,
-            timers: 0,
-        };
+        let mut bpf = Self { nodes: Vec::new(), listeners: BTreeMap::new(), timers: 0 };
         bpf.nodes.resize_with(NODES_AT_BOOT, Node::default);
         bpf
     }
@@ -122,7 +112,7 @@ impl Machine {
         let mut uuid = [0; 16];
         uuid[..8].copy_from_slice(&self.rng.next_u64().to_le_bytes());
         uuid[8..].copy_from_slice(&self.rng.next_u64().to_le_bytes());
-        let buffer_len = self.bpf.buffer_len;
+        let buffer_len = self.bpf_sysctl("debug.bpf_bufsize");
         let node = &mut self.bpf.nodes[minor as usize];
         if node.device.is_some() {
             return Err(EBUSY);
@@ -222,10 +212,10 @@ impl Machine {
             minors.retain(|listener| *listener != minor);
         }
         if enables_input {
-            self.bpf_disable_input(interface, false);
+            self.net.set_input_disabled(interface, false);
         }
         if was_promiscuous {
-            self.bpf_be_promiscuous(interface, false);
+            self.set_promiscuous(interface, false);
         }
     }
 
@@ -263,6 +253,11 @@ impl Machine {
         if device.buffers.store_len() > 0 {
             self.bpf_wake(minor);
         }
+    }
+
+    /// A number of `sysctl`.
+    fn bpf_sysctl(&self, name: &str) -> u32 {
+        u32::try_from(self.sysctls.get(name)).unwrap_or(u32::MAX)
     }
 
     /// The wall clock, in seconds and microseconds.

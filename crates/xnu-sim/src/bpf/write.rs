@@ -17,12 +17,12 @@ impl Machine {
             self.bpf.device(minor)?.counts.failed_writes += 1;
         }
         let Some(Moved { interface, is_raw, frames, taken_len }) = moved? else { return Ok(0) };
-        if !is_raw && !self.bpf_has_inet(interface) {
-            return Err(ENXIO);
-        }
         // Every frame is tried; what becomes of the last is what the caller hears.
         let mut last = Ok(());
-        for frame in frames {
+        for mut frame in frames {
+            if !is_raw {
+                self.complete_header(interface, &mut frame)?;
+            }
             last = self.output(interface, frame);
             if last == Err(ENXIO) {
                 break;

@@ -42,17 +42,17 @@ pub(super) struct ReceiveBuffer {
 
 /// `sb_hiwat` and `sb_mbmax` of a buffer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Space {
+pub(crate) struct Space {
     /// `SO_SNDBUF` or `SO_RCVBUF`.
-    pub(super) bytes_max: u32,
+    pub(crate) bytes_max: u32,
     mbuf_bytes_max: u64,
 }
 
 impl Space {
-    pub(super) const EMPTY: Self = Self { bytes_max: 0, mbuf_bytes_max: 0 };
+    pub(crate) const EMPTY: Self = Self { bytes_max: 0, mbuf_bytes_max: 0 };
 
     /// `sbreserve`: another size, by this version's rules (contract §7, C24).
-    pub(super) fn reserve(&mut self, bytes: u32, limits: &Limits) -> Result<()> {
+    pub(crate) fn reserve(&mut self, bytes: u32, limits: &Limits) -> Result<()> {
         let bytes = if limits.clamps {
             if bytes > limits.socket_buffer_max && self.bytes_max == limits.socket_buffer_max {
                 return Err(ENOBUFS);

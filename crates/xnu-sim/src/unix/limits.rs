@@ -4,7 +4,7 @@ use crate::machine::Machine;
 
 /// Limits of sockets now, by version and by `sysctl`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// `kern.ipc.maxsockbuf`.
     pub(super) socket_buffer_max: u32,
     /// Bigger requests are clamped (since 14.4), not refused.
@@ -30,7 +30,7 @@ impl Limits {
 }
 
 impl Machine {
-    pub(super) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         let number = |name, default| {
             self.sysctls
                 .find(name)

@@ -19,7 +19,8 @@ use crate::errno::{
 };
 use crate::machine::Machine;
 use crate::object::Object;
-use buffer::{MadeBy, Mbufs, ReceiveBuffer, Space};
+pub(crate) use buffer::Space;
+use buffer::{MadeBy, Mbufs, ReceiveBuffer};
 
 const SOCK_DGRAM: i32 = 2;
 
