@@ -1,5 +1,6 @@
-//! XNU's dialect beside the filter machine of the simulated XNU, which was written apart from it: on
-//! any program and any frame both take the program or both refuse it, and say the same of the frame.
+//! XNU's dialect beside the filter machine of the simulated XNU, which was written apart from it:
+//! on any program and any frame both take the program or both refuse it, and both say the same of
+//! the frame.
 
 use bpf::{Dialect, Metadata, RawInsn};
 use proptest::prelude::*;

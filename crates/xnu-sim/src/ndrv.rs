@@ -111,8 +111,8 @@ impl Machine {
     }
 
     /// Only the address's length is looked at. A second is refused, as the contract says. By its
-    /// sources XNU may undo the first then, and refuse what is sent later (`EPIPE`): who sees this
-    /// error has met that too.
+    /// sources XNU may undo the first then, and refuse what is sent later (`EPIPE`): whoever sees
+    /// this error has met that too.
     pub(crate) fn ndrv_connect(&mut self, id: u32, address: &[u8]) -> Result<()> {
         let socket = self.ndrv.socket(id)?;
         if socket.is_connected {

@@ -2,8 +2,8 @@
 
 use crate::rng::Rng;
 
-/// Where records wait. Packets go into the store; a full store becomes the hold buffer, which a read
-/// takes whole. There are two pieces of memory: with a hold buffer none is free.
+/// Where records wait. Packets go into the store; a full store becomes the hold buffer, which a
+/// read takes whole. There are two pieces of memory: with a hold buffer none is free.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     store: Records,
@@ -24,8 +24,8 @@ struct Records {
 pub(super) enum Room {
     /// It goes into the store.
     InStore,
-    /// The store became the hold buffer, it goes to the beginning of a new store; so many records of
-    /// the hold buffer before were thrown away for that.
+    /// The store became the hold buffer, it goes to the beginning of a new store; so many records
+    /// of the hold buffer before were thrown away for that.
     Rotated { lost: u64 },
     /// There is none.
     None,

@@ -1,8 +1,8 @@
 //! The filter machine of XNU: `bpf_validate` and `bpf_filter` (XNU `bsd/net/bpf_filter.c`, the same
 //! code in all modelled versions).
 //!
-//! A program is raw bytes, 8 for each instruction as `struct bpf_insn` has them: code (16 bits), how
-//! far to jump when true and when false (8 each), operand (32).
+//! A program is raw bytes, 8 for each instruction as `struct bpf_insn` has them: code (16 bits),
+//! how far to jump when true and when false (8 each), operand (32).
 //!
 //! ```
 //! // ret #-1

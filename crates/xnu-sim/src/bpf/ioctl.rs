@@ -268,8 +268,8 @@ impl Device {
     fn set_header_compression(&mut self, value: u32) -> Result<()> {
         assert!(
             value <= 1,
-            "BIOCSHDRCOMP with {value}: XNU returns from it with the mutex of all BPF devices held, \
-             and the machine's networking ends (contract M9)"
+            "BIOCSHDRCOMP with {value}: XNU returns from it with the mutex of all BPF devices \
+             held, and the machine's networking ends (contract M9)"
         );
         if self.interface.is_some() {
             return Err(EINVAL);
