@@ -98,8 +98,8 @@ impl<K: Kernel> Device<K> {
         open::bind(self)
     }
 
-    /// Has the kernel pass the frames that `filter` accepts, from the next one on; what was captured
-    /// before stays (`BIOCSETFNR`).
+    /// Has the kernel pass the frames that `filter` accepts, from the next one on; what was
+    /// captured before stays (`BIOCSETFNR`).
     ///
     /// # Errors
     /// [`Error::Filter`]: XNU would not take the program.
@@ -108,8 +108,8 @@ impl<K: Kernel> Device<K> {
         self.descriptor.set_filter(&words, false).map_err(|source| self.at.refused(source))
     }
 
-    /// The interface that the device is bound to, as the kernel says (`BIOCGETIF`); `None` when that
-    /// is gone.
+    /// The interface that the device is bound to, as the kernel says (`BIOCGETIF`); `None` when
+    /// that is gone.
     ///
     /// # Errors
     /// [`Error::Refused`].

@@ -9,8 +9,8 @@
 //! - [`run`]: what each kernel answers for a frame;
 //! - [`stock`]: the filters that a switch needs.
 //!
-//! None of these talks to a kernel: [`Program::words`] gives the plain words that `SO_ATTACH_FILTER`
-//! and `BIOCSETF` take. For macOS there are, above them:
+//! None of these talks to a kernel: [`Program::words`] gives the plain words that
+//! `SO_ATTACH_FILTER` and `BIOCSETF` take. For macOS there are, above them:
 //!
 //! - [`capture`]: the records of a capture buffer, and batches of frames to write;
 //! - [`Device`]: `/dev/bpfN` bound to an interface, on the real kernel or a simulated one.

@@ -297,8 +297,8 @@ fn input_is_dropped_once() {
     assert!(!without.capabilities().drops_input);
 }
 
-/// Between the end of `SIOCIFDESTROY` and that of the interface reads are drained and writes find it
-/// down (C13).
+/// Between the end of `SIOCIFDESTROY` and that of the interface reads are drained and writes find
+/// it down (C13).
 #[test]
 fn an_interface_that_is_going() {
     let pair = pair(MacOs::V15);

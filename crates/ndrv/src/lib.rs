@@ -14,7 +14,7 @@
 //! What XNU does and does not do (`bsd/net/ndrv.c`, `bsd/kern/uipc_socket.c`, `bsd/net/dlil.c`):
 //!
 //! - It needs root when the socket is made, and never again.
-//! - It looks at no frame: neither that there is an Ethernet header nor that the frame fits the MTU.
+//! - It looks at no frame: neither for an Ethernet header nor for what the MTU allows.
 //!   A frame without a header is a danger to the kernel, so [`Socket`] refuses what is shorter than
 //!   [`FRAME_MIN_BYTES`] or longer than MTU + [`FRAME_LEEWAY_BYTES`].
 //! - It never waits and is never full: a frame for which the interface's queue has no room is lost,

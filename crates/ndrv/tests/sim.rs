@@ -168,8 +168,8 @@ fn failed_sends() {
     assert_eq!(socket.send(&frames[0]), Ok(()));
 }
 
-/// A call that takes less than it was given is followed by one with the rest: the frame that was not
-/// taken is tried once more, and tells by itself what is wrong.
+/// A call that takes less than it was given is followed by one with the rest: the frame that was
+/// not taken is tried once more, and tells by itself what is wrong.
 #[test]
 fn short_counts() {
     let pair = pair(MacOs::V15);
@@ -202,7 +202,8 @@ fn a_count_of_nothing_is_a_lost_frame() {
     assert_eq!(result, (0, Some(Error::Lost { interface })));
 }
 
-/// An interface that is down and whose queue is asked (`net.link.fake.txstart`): told, and up again.
+/// An interface that is down and whose queue is asked (`net.link.fake.txstart`): told, and up
+/// again.
 #[test]
 fn an_interface_that_is_down() {
     let pair = pair(MacOs::V15);

@@ -106,8 +106,8 @@ impl<K: Kernel> Device<K> {
         self.incoming.records().next()
     }
 
-    /// The record that [`next_record`](Self::next_record) will give: for a reader that does not know
-    /// yet whether it has room for it.
+    /// The record that [`next_record`](Self::next_record) will give: for a reader that does not
+    /// know yet whether it has room for it.
     #[inline]
     pub fn peek_record(&mut self) -> Option<Record<'_>> {
         self.incoming.records().peek()

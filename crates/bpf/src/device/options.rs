@@ -11,8 +11,9 @@ pub struct Options {
     /// Default 0. A process with many devices finds the next one sooner with the number behind its
     /// last one.
     pub first_device: u32,
-    /// Size of each of the kernel's two buffers, and of this process's one. The kernel gives as much
-    /// as it may: 512 KiB up to macOS 12 (`debug.bpf_maxbufsize`), 32 MiB later. Default 512 KiB.
+    /// Size of each of the kernel's two buffers, and of this process's one. The kernel gives as
+    /// much as it may: 512 KiB up to macOS 12 (`debug.bpf_maxbufsize`), 32 MiB later. Default 512
+    /// KiB.
     pub buffer_bytes: u32,
     /// What the kernel passes. Default: every frame.
     pub filter: Program,

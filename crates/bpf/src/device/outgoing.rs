@@ -74,9 +74,9 @@ impl<K: Kernel> Device<K> {
     /// A frame that is too short or too long for the interface is found before the kernel is asked:
     /// the frames before it are written, it and those behind it are not.
     ///
-    /// The kernel checks all of a batch before it sends any, then sends all and answers for the last
-    /// frame alone: with [`Error::Lost`] the frames before the last count as taken, though their
-    /// queue was as full.
+    /// The kernel checks all of a batch before it sends any, then sends all and answers for the
+    /// last frame alone: with [`Error::Lost`] the frames before the last count as taken, though
+    /// their queue was as full.
     ///
     /// # Errors
     /// The second of the pair is as the error of [`write`](Self::write).

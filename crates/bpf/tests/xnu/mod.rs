@@ -8,7 +8,8 @@ use xnu_sys::net_if::{IFF_UP, ifreq};
 use xnu_sys::sys_sockio::{SIOCGIFFLAGS, SIOCIFCREATE, SIOCIFDESTROY, SIOCSIFFLAGS, SIOCSIFMTU};
 use xnu_sys::{Control, Descriptor, Errno, InterfaceName, Kernel, Request, SyscallError};
 
-/// `v` is the switch's end, `b` would be a bridge's member. Both are destroyed when this is dropped.
+/// `v` is the switch's end, `b` would be a bridge's member. Both are destroyed when this is
+/// dropped.
 pub(crate) struct Pair<K: Kernel> {
     control: Descriptor<K, Control>,
     pub(crate) v: InterfaceName,

@@ -1,6 +1,6 @@
-//! What an NDRV socket does on every kernel: called with a pair of feths of the simulated XNU, and as
-//! root of a Mac with two of the real one. What was sent is read at the other end by a BPF device,
-//! with requests alone: this crate does not know `bpf`.
+//! What an NDRV socket does on every kernel: called with a pair of feths of the simulated XNU, and
+//! as root of a Mac with two of the real one. What was sent is read at the other end by a BPF
+//! device, with requests alone: this crate does not know `bpf`.
 
 use ndrv::{Error, FRAME_LEEWAY_BYTES, Options, Socket};
 use xnu_sys::bpf::{BIOCGBLEN, BIOCIMMEDIATE, BIOCSBLEN, BIOCSETIF, BIOCSSEESENT};
