@@ -36,4 +36,7 @@ tests! {
     what_is_no_interface,
     an_mtu_that_changes,
     devices_in_use,
+    another_interface,
+    a_kqueue_is_told,
+    promiscuity,
 }

@@ -41,6 +41,9 @@ tests! {
     what_is_no_interface,
     an_mtu_that_changes,
     devices_in_use,
+    another_interface,
+    a_kqueue_is_told,
+    promiscuity,
 }
 
 /// The next `times` calls of a name fail.
@@ -271,6 +274,47 @@ fn a_batch_that_ends_in_its_midst() {
     assert_eq!(from.write_batch(&batch), (2, Some(Error::Lost { at })));
     pair.settle();
     assert_eq!(drain(&mut to), [frame(0, 60), frame(1, 60)]);
+}
+
+/// A kernel that takes a part: only whole frames count.
+#[test]
+fn short_writes() {
+    let pair = pair(MacOs::V15);
+    let mut from = open(&pair, pair.b);
+    let at = from.place();
+    let mut batch = BatchWriter::new(4096);
+    for number in 0..3 {
+        batch.push(&frame(number, 60)).expect("room");
+    }
+    let short = |written_bytes, len_bytes| Error::ShortWrite { at, written_bytes, len_bytes };
+    let take = |bytes| {
+        let action = FaultAction::Short(bytes);
+        let fault = Fault { call: "write", object: None, after: 0, times: 1, action };
+        pair.kernel().add_fault(fault);
+    };
+    // Two records of 80 bytes, and so little of the third that the kernel passes over it.
+    take(170);
+    assert_eq!(from.write_batch(&batch), (2, Some(short(160, 240))));
+    take(79);
+    assert_eq!(from.write(&frame(4, 60)), Err(short(79, 80)));
+    // What comes before a bad frame may fail by itself: then that is what is told.
+    batch.push(&[0; 13]).expect("room");
+    fail(&pair, "write", Errno::ENETDOWN, 1);
+    assert_eq!(from.write_batch(&batch), (0, Some(Error::InterfaceDown { at })));
+}
+
+/// Nothing is written where there is nothing to write.
+#[test]
+fn no_call_for_no_frame() {
+    let pair = pair(MacOs::V15);
+    let mut from = open(&pair, pair.b);
+    let before = pair.kernel().counters();
+    let mut batch = BatchWriter::new(4096);
+    assert_eq!(from.write_batch(&batch), (0, None));
+    batch.push(&[0; 13]).expect("room");
+    assert_eq!(from.write_batch(&batch).0, 0);
+    assert!(from.write(&[0; 13]).is_err());
+    assert_eq!(pair.kernel().counters().since(&before).total_calls(), 0);
 }
 
 #[test]

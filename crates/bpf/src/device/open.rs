@@ -91,7 +91,6 @@ pub(super) fn bind<K: Kernel>(device: &mut Device<K>) -> Result<(), Error> {
 /// The kernel makes the next device's node when the last one is opened, free or not, so that one
 /// that is not there ends the row (`bpfopen`, `bpf_make_dev_t`).
 fn open_free<K: Kernel>(kernel: &K, first: u32) -> Result<(Descriptor<K, BpfDevice>, u32), Error> {
-    let first = first.min(DEVICES_MAX);
     let mut tried = 0;
     for row in [first..DEVICES_MAX, 0..first] {
         for device in row {
@@ -113,11 +112,15 @@ fn open_free<K: Kernel>(kernel: &K, first: u32) -> Result<(Descriptor<K, BpfDevi
 fn check_version<K: Kernel>(descriptor: &Descriptor<K, BpfDevice>, at: Place) -> Result<(), Error> {
     let mut version = bpf_version::default();
     set(descriptor, at, BIOCVERSION, &mut version)?;
-    let (major, minor) = (version.bv_major, version.bv_minor);
-    if major == BPF_MAJOR_VERSION && minor >= BPF_MINOR_VERSION {
+    if is_known(version) {
         return Ok(());
     }
-    Err(Error::Version { at, major, minor })
+    Err(Error::Version { at, major: version.bv_major, minor: version.bv_minor })
+}
+
+/// A filter machine of the same major version takes what those of lesser minor versions take.
+const fn is_known(version: bpf_version) -> bool {
+    version.bv_major == BPF_MAJOR_VERSION && version.bv_minor >= BPF_MINOR_VERSION
 }
 
 /// Keeps what the interface receives from the host's stack; whether the kernel can.
@@ -161,5 +164,17 @@ fn tried<K: Kernel, A: Plain>(
         Ok(()) => Ok(true),
         Err(source) if source.errno == Errno::EINVAL => Ok(false),
         Err(source) => Err(at.refused(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_the_filter_machine() {
+        let known = |bv_major, bv_minor| is_known(bpf_version { bv_major, bv_minor });
+        assert!(known(1, 1) && known(1, 2));
+        assert!(!known(1, 0) && !known(0, 1) && !known(2, 1));
     }
 }

@@ -81,9 +81,6 @@ impl<K: Kernel> Device<K> {
     /// # Errors
     /// The second of the pair is as the error of [`write`](Self::write).
     pub fn write_batch(&mut self, batch: &BatchWriter) -> (usize, Option<Error>) {
-        if batch.is_empty() {
-            return (0, None);
-        }
         let Some((records, frames, error)) = self.up_to_a_bad_frame(batch) else {
             return self.write_records(batch.as_bytes(), batch.len_frames());
         };

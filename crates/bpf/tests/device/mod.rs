@@ -4,6 +4,7 @@
 use bpf::capture::BatchWriter;
 use bpf::device::{Device, Error, Options};
 use bpf::{Dialect, stock};
+use xnu_sys::sys_event::{EV_ADD, EV_ERROR, EVFILT_READ, KEVENT_FLAG_IMMEDIATE, kevent64_s};
 use xnu_sys::{Errno, InterfaceName, Kernel};
 
 use crate::xnu::{ETHERTYPE, Pair, frame};
@@ -70,7 +71,6 @@ pub(crate) fn frames_of_wrong_lengths<K: Kernel>(pair: &Pair<K>) {
     assert_eq!(from.write(&frame(0, max_bytes + 1)), Err(too_long.clone()));
 
     let mut batch = BatchWriter::new(1 << 16);
-    assert_eq!(from.write_batch(&batch), (0, None));
     // Of a batch, what stands before the bad frame is written, and nothing else.
     let mut write = |frames: &[&[u8]]| {
         batch.clear();
@@ -80,9 +80,12 @@ pub(crate) fn frames_of_wrong_lengths<K: Kernel>(pair: &Pair<K>) {
     let good = frame(1, 60);
     assert_eq!(write(&[&good, &good, &[0; 13], &good]), (2, Some(too_short(13))));
     assert_eq!(write(&[&[0; 1], &good]), (0, Some(too_short(1))));
-    assert_eq!(write(&[&good, &frame(2, max_bytes + 1), &[0; 1]]), (1, Some(too_long)));
+    let long = frame(2, max_bytes + 1);
+    assert_eq!(write(&[&good, &long, &[0; 1]]), (1, Some(too_long.clone())));
+    assert_eq!(write(&[&good, &long, &good]), (1, Some(too_long)));
+    assert_eq!(write(&[]), (0, None));
     pair.settle();
-    assert_eq!(drain(&mut to), [&good[..]; 3]);
+    assert_eq!(drain(&mut to), [&good[..]; 4]);
     from.write(&frame(3, 14)).expect("a header alone");
 }
 
@@ -178,6 +181,8 @@ pub(crate) fn an_interface_that_goes_and_comes<K: Kernel>(pair: &Pair<K>) {
     assert_eq!(device.write(&frame(4, 60)), Err(Error::InterfaceGone { at, call: "write" }));
     assert_eq!(device.interface(), Ok(None));
     assert_eq!(device.rebind(pair.v), Err(Error::NoInterface { at }));
+    let gone = Error::InterfaceGone { at, call: "SIOCGIFMTU" };
+    assert_eq!(device.refresh_mtu(), Err(gone));
 
     pair.make_v_again();
     device.rebind(pair.v).expect("it is there again");
@@ -188,6 +193,62 @@ pub(crate) fn an_interface_that_goes_and_comes<K: Kernel>(pair: &Pair<K>) {
     pair.settle();
     assert_eq!(drain(&mut device), [frame(5, 60)]);
     assert_eq!(drain(&mut other), [frame(2, 60), frame(6, 60)]);
+}
+
+/// A device that is bound to another interface gives nothing of the one before.
+pub(crate) fn another_interface<K: Kernel>(pair: &Pair<K>) {
+    let (mut device, mut other) = (open(pair, pair.v), open(pair, pair.b));
+    for number in 0..3 {
+        other.write(&frame(number, 60)).expect("written");
+    }
+    pair.settle();
+    // One record is taken, one is in this process, and one will be in the kernel.
+    assert!(device.fill().expect("a read") && device.next_record().is_some());
+    other.write(&frame(3, 60)).expect("written");
+    pair.settle();
+    device.rebind(pair.b).expect("bound");
+    assert_eq!(device.interface(), Ok(Some(pair.b)));
+    assert_eq!(device.place().interface, pair.b);
+    assert_eq!(device.next_record(), None);
+    let mut back = open(pair, pair.v);
+    back.write(&frame(4, 60)).expect("written");
+    pair.settle();
+    assert_eq!(drain(&mut device), [frame(4, 60)]);
+}
+
+/// A frame is told to a kqueue when it comes, not when a buffer is full.
+pub(crate) fn a_kqueue_is_told<K: Kernel>(pair: &Pair<K>) {
+    let (mut from, mut to) = (open(pair, pair.b), open(pair, pair.v));
+    let kernel = pair.kernel();
+    let kqueue = kernel.kqueue().expect("a kqueue");
+    let ident = u64::try_from(to.descriptor()).expect("a descriptor");
+    let change = kevent64_s { ident, filter: EVFILT_READ, flags: EV_ADD, ..kevent64_s::default() };
+    let poll = |changes: &[kevent64_s]| {
+        let mut events = [kevent64_s::default(); 2];
+        let now = KEVENT_FLAG_IMMEDIATE;
+        let count = kernel.kevent64(&kqueue, changes, &mut events, now, None).expect("events");
+        events[..count].to_vec()
+    };
+    assert_eq!(poll(&[change]), []);
+    from.write(&frame(1, 60)).expect("written");
+    pair.settle();
+    let events = poll(&[]);
+    assert_eq!(events.iter().map(|event| event.ident).collect::<Vec<_>>(), [ident]);
+    assert_eq!(events[0].flags & EV_ERROR, 0);
+    assert_eq!(drain(&mut to), [frame(1, 60)]);
+    assert_eq!(poll(&[]), []);
+}
+
+/// An interface receives every frame while a device asks for it, and no longer.
+pub(crate) fn promiscuity<K: Kernel>(pair: &Pair<K>) {
+    let device = open(pair, pair.v);
+    assert!(!pair.is_promiscuous(pair.v));
+    drop(device);
+    let options = Options { promiscuous: true, ..Options::default() };
+    let device = open_with(pair, pair.v, options);
+    assert!(pair.is_promiscuous(pair.v));
+    drop(device);
+    assert!(!pair.is_promiscuous(pair.v));
 }
 
 /// Counters that the kernel begins again are not begun again here.
@@ -204,12 +265,16 @@ pub(crate) fn statistics<K: Kernel>(pair: &Pair<K>) {
     assert!(first.offered_frames >= 5);
     assert_eq!(first.dropped_frames, 3);
     assert_eq!(drain(&mut to), [frame(0, 1514), frame(1, 1514)]);
+    for number in 5..10 {
+        from.write(&frame(number, 1514)).expect("written");
+    }
+    pair.settle();
     to.rebind(pair.v).expect("bound");
-    from.write(&frame(6, 60)).expect("written");
+    from.write(&frame(10, 60)).expect("written");
     pair.settle();
     let second = to.statistics().expect("counters");
-    assert!(second.offered_frames > first.offered_frames);
-    assert_eq!(second.dropped_frames, 3);
+    assert!(second.offered_frames >= first.offered_frames + 6);
+    assert_eq!(second.dropped_frames, 6);
     assert_eq!(second.broken_buffers, 0);
 }
 

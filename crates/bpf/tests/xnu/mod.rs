@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use xnu_sys::if_fake_var::{IF_FAKE_S_CMD_SET_PEER, if_fake_request};
-use xnu_sys::net_if::{IFF_UP, ifreq};
+use xnu_sys::net_if::{IFF_PROMISC, IFF_UP, ifreq};
 use xnu_sys::sys_sockio::{SIOCGIFFLAGS, SIOCIFCREATE, SIOCIFDESTROY, SIOCSIFFLAGS, SIOCSIFMTU};
 use xnu_sys::{Control, Descriptor, Errno, InterfaceName, Kernel, Request, SyscallError};
 
@@ -59,6 +59,13 @@ impl<K: Kernel> Pair<K> {
         self.control.request(SIOCGIFFLAGS, &mut request)?;
         let flags = request.flags() & !IFF_UP | if is_up { IFF_UP } else { 0 };
         self.ask(SIOCSIFFLAGS, request.with_flags(flags))
+    }
+
+    #[allow(dead_code, reason = "not every test is about promiscuity")]
+    pub(crate) fn is_promiscuous(&self, end: InterfaceName) -> bool {
+        let mut request = ifreq::new(end);
+        self.control.request(SIOCGIFFLAGS, &mut request).expect("it is there");
+        request.flags() & IFF_PROMISC != 0
     }
 
     pub(crate) fn set_mtu(&self, mtu: u32) {
