@@ -60,16 +60,6 @@ pub enum Error {
         /// The interface.
         interface: InterfaceName,
     },
-    /// The kernel took a part of a frame.
-    #[error("send by {interface}: {written_bytes} bytes of {len_bytes} were taken")]
-    ShortWrite {
-        /// The interface.
-        interface: InterfaceName,
-        /// What was taken.
-        written_bytes: usize,
-        /// Of what was sent.
-        len_bytes: usize,
-    },
     /// The kernel said no.
     #[error("{} for {interface}: {}", source.call, source.errno)]
     Refused {
@@ -110,7 +100,7 @@ impl Error {
                 }
                 _ => return None,
             },
-            Self::TooShort { .. } | Self::Lost { .. } | Self::ShortWrite { .. } => return None,
+            Self::TooShort { .. } | Self::Lost { .. } => return None,
         })
     }
 }

@@ -179,15 +179,10 @@ impl<K: Kernel> Socket<K> {
         }
     }
 
+    /// A raw socket takes a frame whole or not at all (`sosendallatonce`, bsd/sys/socketvar.h).
     fn write(&self, frame: &[u8]) -> Result<(), Error> {
-        let len_bytes = frame.len();
-        match self.descriptor.write(frame) {
-            Ok(written_bytes) if written_bytes == len_bytes => Ok(()),
-            Ok(written_bytes) => {
-                Err(Error::ShortWrite { interface: self.interface, written_bytes, len_bytes })
-            }
-            Err(errno) => Err(self.failed("write", errno, len_bytes)),
-        }
+        let written = self.descriptor.write(frame);
+        written.map(|_| ()).map_err(|errno| self.failed("write", errno, frame.len()))
     }
 
     fn check(&self, frame: &[u8]) -> Result<(), Error> {

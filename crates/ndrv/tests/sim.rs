@@ -190,6 +190,17 @@ fn short_counts() {
     assert_eq!(reader.drain(), frames[..5]);
 }
 
+/// The send buffer is raised when a frame would not fit, and else left as it is.
+#[test]
+fn the_send_buffer_is_never_made_smaller() {
+    let pair = pair(MacOs::V15);
+    let before = pair.kernel().counters();
+    let mut socket = open(&pair);
+    socket.refresh_mtu().expect("an MTU");
+    // SO_NOSIGPIPE.
+    assert_eq!(pair.kernel().counters().since(&before).of("setsockopt"), 1);
+}
+
 /// Up to macOS 13 a first frame that is lost is no error of `sendmsg_x` but a count of 0. It must
 /// not be taken for a reason to try for ever.
 #[test]

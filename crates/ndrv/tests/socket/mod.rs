@@ -92,6 +92,7 @@ pub(crate) fn frames_of_wrong_lengths<K: Kernel>(pair: &Pair<K>) {
     assert_eq!(socket.send_batch(&[&long, &good]), (0, Some(too_long)));
     pair.settle();
     assert_eq!(reader.drain(), [&good[..]; 3]);
+    assert_eq!(socket.send(&frame(3, 14)), Ok(()), "a header alone");
 }
 
 /// A frame is bounded by the send buffer, which has 8,192 bytes until more is asked for.
