@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod abi;
 mod ci;
+mod darwin;
 mod failure;
 mod guest_image;
 mod namespace;
@@ -30,6 +31,7 @@ enum Task {
     Run(run::Arguments),
     Test(test::Arguments),
     Ci(ci::Arguments),
+    Darwin(darwin::Arguments),
     Tidy(tidy::Arguments),
     GuestImage(guest_image::Arguments),
     Sim(sim::Arguments),
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Task::Run(arguments) => run::main(&arguments),
         Task::Test(arguments) => test::main(&arguments),
         Task::Ci(arguments) => ci::main(&arguments),
+        Task::Darwin(arguments) => darwin::main(&arguments),
         Task::Tidy(arguments) => tidy::main(&arguments),
         Task::GuestImage(arguments) => guest_image::main(&arguments),
         Task::Sim(arguments) => sim::main(&arguments),

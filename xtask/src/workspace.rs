@@ -14,6 +14,8 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// Where cargo builds.
     pub(crate) target: PathBuf,
+    /// The oldest Rust that builds it, such as `1.95`.
+    pub(crate) rust_version: Option<String>,
     /// The packages of the workspace, in cargo's order.
     pub(crate) packages: Vec<Package>,
 }
@@ -63,6 +65,10 @@ impl Workspace {
         let packages = metadata["packages"].as_array()?;
         Some(Self {
             target: PathBuf::from(metadata["target_directory"].as_str()?),
+            rust_version: packages
+                .iter()
+                .find_map(|package| package["rust_version"].as_str())
+                .map(str::to_owned),
             packages: packages.iter().map(|p| Package::read(p, &root)).collect::<Option<_>>()?,
             root,
         })
@@ -165,7 +171,7 @@ mod tests {
         let metadata = json!({
             "workspace_root": "/w", "target_directory": "/t",
             "packages": [{
-                "name": "a", "manifest_path": "/w/crates/a/Cargo.toml",
+                "name": "a", "manifest_path": "/w/crates/a/Cargo.toml", "rust_version": "1.95",
                 "dependencies": [
                     {"name": "b", "kind": null, "source": null},
                     {"name": "c", "kind": "dev", "source": "registry+x"},
@@ -178,6 +184,7 @@ mod tests {
         });
         let workspace = Workspace::from_metadata(&metadata).unwrap();
         assert_eq!(workspace.target, Path::new("/t"));
+        assert_eq!(workspace.rust_version.as_deref(), Some("1.95"));
         let dependency =
             |name: &str, dev, internal| Dependency { name: name.into(), dev, internal };
         let expected = Package {
