@@ -9,7 +9,6 @@ use std::io::Write as _;
 
 #[cfg(target_os = "linux")]
 pub mod netns;
-#[cfg(target_os = "linux")]
 pub mod tcpdump;
 
 /// Says that the running test cannot run here, and why. Call it, then return from the test.

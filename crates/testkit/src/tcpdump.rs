@@ -4,7 +4,7 @@ use std::process::Command;
 
 /// `tcpdump`, to be given its arguments: it may capture in the calling thread's namespace.
 ///
-/// Where its user id is 0 it wants to become another user first. In a user namespace of an ordinary
+/// Where its user id is 0 on Linux it wants to become another user first. In a user namespace of an ordinary
 /// user nobody may call setgroups(2), so there it runs under strace, which answers for the kernel
 /// that this was done; the process that is started is tcpdump's all the same.
 ///
@@ -19,7 +19,9 @@ pub fn command() -> Command {
     } else {
         Command::new("tcpdump")
     };
-    tcpdump.args(["-Z", "root"]);
+    if cfg!(target_os = "linux") {
+        tcpdump.args(["-Z", "root"]);
+    }
     tcpdump
 }
 

@@ -2,22 +2,25 @@
 
 use std::ffi::OsString;
 use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use command_fds::{CommandFdExt, FdMapping};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{Pid, User, initgroups, setgid, setuid};
+use nix::unistd::{Gid, Pid, Uid};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use vswitchd::MacAddr;
-use vswitchd::access::{Caller, user};
+use vswitchd::access::{self, Caller};
 use vswitchd::config::{Attachment, Network, PortSpec, UplinkSpec};
 
 use crate::failure::Failure;
 use crate::host::{self, NetworkOptions};
 use crate::signals;
+
+#[cfg_attr(target_os = "macos", path = "exec/user_macos.rs")]
+mod user;
 
 /// Run a command with its network card on descriptor 3, and a switch for as long as it runs.
 ///
@@ -67,12 +70,13 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     host::start_logging(arguments.network.log_format);
     let access = arguments.network.access()?;
     let who = match &arguments.user {
-        Some(name) => Some(user(name).map_err(|error| Failure::new("choose the user", error))?),
+        Some(name) => {
+            Some(access::user(name).map_err(|error| Failure::new("choose the user", error))?)
+        }
         None => Caller::from_sudo(),
     };
-    let pair = SockFlag::SOCK_CLOEXEC;
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Datagram, None, pair)
-        .map_err(|errno| Failure::new("make a pair of sockets", errno))?;
+    let (ours, theirs) =
+        UnixDatagram::pair().map_err(|error| Failure::new("make a pair of sockets", error))?;
     // As if it had been passed to the switch, which takes it over.
     fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
         .map_err(|errno| Failure::new("pass on a socket", errno))?;
@@ -85,8 +89,9 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     let network = Network { name: arguments.network.name, uplink: arguments.uplink, ports, access };
     let caught = signals::catch()?;
     let mut service = host::start(network)?;
-    let mut child = spawn(&arguments.command, theirs, who)?;
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    let mut child = spawn(&arguments.command, theirs.into(), who)?;
+    let id = rustix::process::Pid::from_child(&child);
+    let pid = Pid::from_raw(id.as_raw_pid());
     // It may have ended this very moment; then there is nobody to tell. Its number stays its own:
     // it is reaped only when nobody passes signals on any more.
     let end_it = move || {
@@ -95,8 +100,8 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     let passed_on = caught.on_termination(end_it)?;
     let stop = service.handle();
     let waiter = std::thread::spawn(move || {
-        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-        while waitid(Id::Pid(pid), ended) == Err(nix::Error::EINTR) {}
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while waitid(WaitId::Pid(id), ended).is_err_and(|e| e == rustix::io::Errno::INTR) {}
         stop.stop();
     });
     let ran = service.run().map_err(|error| Failure::new("run the switch", error));
@@ -132,21 +137,24 @@ fn spawn(command: &[OsString], card: OwnedFd, who: Option<Caller>) -> Result<Chi
 /// The child's half of [`spawn`]: `arguments` are the user's numbers and the command. Comes back
 /// only when it failed.
 pub(crate) fn become_command(arguments: &[OsString]) -> ExitCode {
-    let (Some(who), Some(command)) = (arguments.first(), arguments.get(1)) else {
+    let (Some(who), Some(name)) = (arguments.first(), arguments.get(1)) else {
         return ExitCode::from(2);
     };
-    if let Some(failure) = change_user(&who.to_string_lossy()) {
+    let mut command = Command::new(name);
+    command.args(&arguments[2..]);
+    if let Some(failure) = change_user(&who.to_string_lossy(), &mut command) {
         eprintln!("vswitch: {failure}");
         return ExitCode::from(126);
     }
-    let error = Command::new(command).args(&arguments[2..]).exec();
-    let failure = Failure::new(format!("run {}", command.to_string_lossy()), &error);
+    let error = command.exec();
+    let failure = Failure::new(format!("run {}", name.to_string_lossy()), &error);
     eprintln!("vswitch: {failure}");
     // As a shell does: 127 when there is no such command, 126 when it cannot be run.
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-fn change_user(who: &str) -> Option<Failure> {
+/// Has `command` run as `who` (user and group as numbers; empty for whoever it is now).
+fn change_user(who: &str, command: &mut Command) -> Option<Failure> {
     let (uid, gid) = who.split_once(':')?;
     let failed = |why: &dyn std::fmt::Display| {
         Some(
@@ -157,19 +165,10 @@ fn change_user(who: &str) -> Option<Failure> {
     let (Ok(uid), Ok(gid)) = (uid.parse::<u32>(), gid.parse::<u32>()) else {
         return failed(&"no number");
     };
-    let (uid, gid) = (uid.into(), nix::unistd::Gid::from_raw(gid));
-    if uid == nix::unistd::Uid::effective() {
+    if Uid::from_raw(uid) == Uid::effective() {
         return None;
     }
-    // Its groups too: a VM needs kvm's.
-    let groups = match User::from_uid(uid) {
-        Ok(Some(user)) => {
-            let name = std::ffi::CString::new(user.name).unwrap_or_default();
-            initgroups(&name, gid)
-        }
-        _ => nix::unistd::setgroups(&[gid]),
-    };
-    groups.and_then(|()| setgid(gid)).and_then(|()| setuid(uid)).err().and_then(|e| failed(&e))
+    user::change(Uid::from_raw(uid), Gid::from_raw(gid), command).err().and_then(|e| failed(&e))
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {

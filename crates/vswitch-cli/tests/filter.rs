@@ -168,8 +168,8 @@ fn run_agrees_with_tcpdump() {
     fs::write(&path, capture()).expect("write");
     for (expression, accepted) in [("ether multicast", 2), ("arp", 2), ("len > 70", 2), ("ip6", 0)]
     {
-        let filter = tcpdump(&["-y", "EN10MB", "-dd", expression]);
         let capture = path.to_str().expect("UTF-8");
+        let filter = tcpdump(&["-r", capture, "-dd", expression]);
         let answer = vswitch_with(&["run", capture, "--filter", "-"], filter.as_bytes());
         assert_eq!(stdout(&answer), format!("{accepted} of 4 frames accepted\n"), "{expression}");
     }
