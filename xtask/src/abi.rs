@@ -5,8 +5,8 @@ use std::process::Command;
 
 use xnu_sys::abi::{headers, list};
 
+use crate::darwin::{CCompiler, Target};
 use crate::failure::{Failure, Result};
-use crate::tools::output_of;
 use crate::workspace::Workspace;
 
 mod c_source;
@@ -30,8 +30,9 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let workspace = Workspace::load()?;
-    for target in ["aarch64-macos", "x86_64-macos"] {
-        println!("{}", check(&workspace, target, zig_cc(target)?)?);
+    let c_compiler = CCompiler::find(&workspace)?;
+    for target in Target::ALL {
+        println!("{}", check(&workspace, target.triple(), c_compiler.call(target))?);
     }
     Ok(())
 }
@@ -69,24 +70,6 @@ fn verdict(target: &str, agrees: bool, told: &str) -> Result<String> {
         words += &format!("; the compiler has no {path}, for which our declaration stood in");
     }
     Ok(words)
-}
-
-/// A call of Zig's C compiler, which brings the macOS headers.
-fn zig_cc(target: &str) -> Result<Command> {
-    for words in [&["python3", "-m", "ziglang"][..], &["zig"][..]] {
-        let call = || {
-            let mut command = Command::new(words[0]);
-            command.args(&words[1..]);
-            command
-        };
-        if output_of(call().arg("version")).is_ok() {
-            let mut cc = call();
-            cc.args(["cc", "-target", target]);
-            return Ok(cc);
-        }
-    }
-    let why = "not installed (python3 -m pip install ziglang)";
-    Err(Failure::new("find Zig, whose C compiler has the macOS headers", why))
 }
 
 #[cfg(test)]

@@ -4,21 +4,23 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::abi;
 use crate::failure::{Failure, Result};
 use crate::workspace::Workspace;
 
 mod built;
+mod c_compiler;
 mod mach_o;
 mod toolchain;
 mod zig;
 
 use built::Built;
+pub(crate) use c_compiler::CCompiler;
 use mach_o::Cpu;
 use toolchain::Toolchain;
-use zig::Zig;
 
 /// Builds and links the program `vswitch` and every test, bench and example for both Macs, looks at
-/// what came out, and runs clippy for both.
+/// what came out, runs clippy for both, and has C compare the ABI.
 ///
 /// Needs no Mac. The targets' standard library is rustup's where it is installed, else it is built
 /// from its sources; Zig links, and has the macOS headers and the stubs of libSystem.
@@ -45,7 +47,8 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    const ALL: [Self; 2] = [Self::Arm, Self::Intel];
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Arm, Self::Intel];
 
     /// As Rust calls it.
     pub(crate) fn triple(self) -> &'static str {
@@ -64,8 +67,8 @@ impl Target {
     }
 }
 
-/// Fails if something does not build or link, is no program for its Mac, or if clippy finds
-/// something.
+/// Fails if something does not build or link, is no program for its Mac, if clippy finds something,
+/// or if C and `xnu-sys` differ.
 pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     let workspace = Workspace::load()?;
     let targets = match &arguments.targets[..] {
@@ -76,8 +79,13 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     println!("darwin: {}", build.words());
     let built = build.everything()?;
     build.clippy()?;
-    for target in targets {
-        println!("{}", built.of(target).examine(arguments.package.is_none())?);
+    let is_whole = arguments.package.is_none();
+    for &target in &targets {
+        println!("{}", built.of(target).examine(is_whole)?);
+        if is_whole {
+            let c_compiler = build.c_compiler.call(target);
+            println!("{}", abi::check(&workspace, target.triple(), c_compiler)?);
+        }
     }
     Ok(())
 }
@@ -88,8 +96,7 @@ struct Build<'a> {
     targets: &'a [Target],
     package: Option<&'a str>,
     toolchain: Toolchain,
-    /// None on a Mac, whose own compiler links.
-    zig: Option<Zig>,
+    c_compiler: CCompiler,
     /// Apart from the workspace's own, so that neither makes the other build again.
     directory: PathBuf,
 }
@@ -102,17 +109,13 @@ impl<'a> Build<'a> {
         package: Option<&'a str>,
     ) -> Result<Self> {
         let toolchain = Toolchain::find(workspace, targets)?;
-        let zig = match cfg!(target_os = "macos") {
-            true => None,
-            false => Some(Zig::find(workspace)?),
-        };
+        let c_compiler = CCompiler::find(workspace)?;
         let directory = workspace.scratch("darwin")?;
-        Ok(Self { workspace, targets, package, toolchain, zig, directory })
+        Ok(Self { workspace, targets, package, toolchain, c_compiler, directory })
     }
 
     fn words(&self) -> String {
-        let linker = self.zig.as_ref().map_or_else(|| "this Mac's linker".to_owned(), Zig::words);
-        format!("{}, linked by {linker}", self.toolchain.words())
+        format!("{}, linked by {}", self.toolchain.words(), self.c_compiler.words())
     }
 
     /// Builds all targets of all packages, cargo's progress being shown.
@@ -154,9 +157,7 @@ impl<'a> Build<'a> {
         cargo.args(["--all-targets", "--keep-going"]);
         for target in self.targets {
             cargo.args(["--target", target.triple()]);
-            if let Some(zig) = &self.zig {
-                zig.link_for(*target, cargo, &self.directory)?;
-            }
+            self.c_compiler.serve(*target, cargo, &self.directory)?;
         }
         // Nobody debugs these here. Without debug information cargo would strip the programs, for
         // which there may be no tool.

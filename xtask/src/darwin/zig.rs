@@ -21,7 +21,7 @@ pub(crate) struct Zig {
 impl Zig {
     /// Looks for `zig`, and for the Python package `ziglang`: in the virtual environment that
     /// `.ci/run` makes, and in the Python on `PATH`.
-    pub(crate) fn find(workspace: &Workspace) -> Result<Self> {
+    pub(super) fn find(workspace: &Workspace) -> Result<Self> {
         let environment = workspace.target.join("xtask/python");
         let python = |python: PathBuf| vec![python, "-m".into(), "ziglang".into()];
         let candidates =
@@ -56,7 +56,7 @@ impl Zig {
     }
 
     /// A call of its C compiler for a Mac.
-    pub(crate) fn cc(&self, target: Target) -> Command {
+    pub(super) fn cc(&self, target: Target) -> Command {
         let mut command = self.call();
         command.args(["cc", "-target", target.zig_name()]);
         command
@@ -64,7 +64,7 @@ impl Zig {
 
     /// Has cargo, and C code in dependencies, use it for `target`, by small programs and a cache that
     /// it puts into `directory`.
-    pub(super) fn link_for(
+    pub(super) fn serve(
         &self,
         target: Target,
         cargo: &mut Command,
@@ -82,6 +82,8 @@ impl Zig {
         for cache in ["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"] {
             cargo.env(cache, directory.join("zig-cache"));
         }
+        // Rust would ask Xcode for it. The place is not used: Zig knows its own.
+        cargo.env("SDKROOT", directory);
         Ok(())
     }
 }
@@ -96,15 +98,19 @@ impl Target {
     }
 }
 
-/// Passes on all arguments but two: the crate libc asks for a library iconv, which nothing here uses
-/// and Zig has no stub of; and the target by the name that Apple's compiler has for it.
+/// Passes on all arguments but three: the crate libc asks for a library iconv, which nothing here
+/// uses and Zig has no stub of; the target by the name that Apple's compiler has for it; and where
+/// Xcode's SDK is.
 fn compiler_script(zig: &str, target: Target) -> String {
     format!(
         "#!/bin/sh\n\
+         previous=\n\
          for argument do\n\
          \x20 shift\n\
-         \x20 case $argument in\n\
+         \x20 case $previous$argument in\n\
          \x20   -liconv | --target=*) ;;\n\
+         \x20   -isysroot) previous=-isysroot ;;\n\
+         \x20   -isysroot*) previous= ;;\n\
          \x20   *) set -- \"$@\" \"$argument\" ;;\n\
          \x20 esac\n\
          done\n\
@@ -138,7 +144,8 @@ mod tests {
         let program = directory.path().join("cc");
         let script = compiler_script("printf '%s\\n'", Target::Intel);
         write_program(&program, &script).unwrap();
-        let arguments = ["-o", "a b", "-liconv", "--target=arm64-apple-macosx", "", "-lSystem"];
+        let dropped = ["-liconv", "--target=arm64-apple-macosx", "-isysroot", "/an SDK"];
+        let arguments = [&["-o", "a b"][..], &dropped, &["", "-lSystem"]].concat();
         let words = output_of(Command::new(&program).args(arguments)).unwrap();
         let expected = "cc\n-target\nx86_64-macos\n-o\na b\n\n-lSystem\n";
         assert_eq!(String::from_utf8(words).unwrap(), expected);
