@@ -4,9 +4,9 @@ use std::process::Command;
 
 /// `tcpdump`, to be given its arguments: it may capture in the calling thread's namespace.
 ///
-/// Where its user id is 0 on Linux it wants to become another user first. In a user namespace of an ordinary
-/// user nobody may call setgroups(2), so there it runs under strace, which answers for the kernel
-/// that this was done; the process that is started is tcpdump's all the same.
+/// Where its user id is 0 on Linux it wants to become another user first. In a user namespace of an
+/// ordinary user nobody may call setgroups(2), so there it runs under strace, which answers for the
+/// kernel that this was done; the process that is started is tcpdump's all the same.
 ///
 /// Check for both by [`crate::tool_or_skip`] first, or by [`or_skip`].
 #[must_use]
