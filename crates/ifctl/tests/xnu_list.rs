@@ -142,6 +142,12 @@ fn names_that_no_interface_has_or_can_have() {
         let error = interfaces.find(bad).unwrap_err();
         assert!(matches!(error, Error::InvalidName { .. }), "{bad:?}: {error}");
     }
+    match interfaces.find("naïve").unwrap_err() {
+        Error::InvalidName { fault, .. } => {
+            assert_eq!(fault, NameFault::Character { character: 'ï' });
+        }
+        other => panic!("{other}"),
+    }
     for (name, prefix) in [("br0", "bridge"), ("bridge", "bridge"), ("bridge01", "bridge")] {
         match interfaces.create_bridge(name).unwrap_err() {
             Error::InvalidName { fault: NameFault::NotOfKind { prefix: said }, .. } => {

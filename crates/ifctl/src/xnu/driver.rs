@@ -39,10 +39,9 @@ impl Port {
         !self.flags.contains(MemberFlags::SPAN)
     }
 
-    /// None if it has no name that an interface can have.
-    fn read(read: &ifbreq) -> Option<Self> {
-        Some(Self {
-            name: InterfaceName::from_bytes(&read.ifbr_ifsname).ok()?,
+    fn of(name: InterfaceName, read: &ifbreq) -> Self {
+        Self {
+            name,
             flags: MemberFlags::from_bits_retain(read.ifbr_ifsflags),
             state: read.ifbr_state,
             port_no: read.ifbr_portno,
@@ -51,7 +50,7 @@ impl Port {
             address_count: read.ifbr_addrcnt,
             address_limit: read.ifbr_addrmax,
             address_refused: read.ifbr_addrexceeded,
-        })
+        }
     }
 }
 
@@ -76,7 +75,9 @@ impl<K: Kernel> Control<K> {
     pub(super) fn bridge_ports(&self, bridge: InterfaceName) -> Result<Vec<Port>> {
         let mut read = Vec::new();
         self.socket.bridge_members(bridge, &mut read)?;
-        Ok(read.iter().filter_map(Port::read).collect())
+        // What has no name that an interface can have is none.
+        let named = |read: &ifbreq| InterfaceName::from_bytes(&read.ifbr_ifsname).ok();
+        Ok(read.iter().filter_map(|read| Some(Port::of(named(read)?, read))).collect())
     }
 
     pub(super) fn add_member(&self, bridge: InterfaceName, member: InterfaceName) -> Result<()> {
@@ -90,10 +91,7 @@ impl<K: Kernel> Control<K> {
     pub(super) fn member(&self, bridge: InterfaceName, member: InterfaceName) -> Result<Port> {
         let mut argument = ifbreq::new(member);
         self.socket.driver_command(bridge, BRDGGIFFLGS, &mut argument)?;
-        // The kernel leaves the name as it was given.
-        argument.ifbr_ifsname = member.bytes();
-        let unreadable = SyscallError { call: BRDGGIFFLGS.name(), errno: xnu_sys::Errno::EINVAL };
-        Port::read(&argument).ok_or(unreadable)
+        Ok(Port::of(member, &argument))
     }
 
     /// Sets all flags of a member.

@@ -47,7 +47,7 @@ impl<K: Kernel> Interfaces<K> {
     /// [`Error::NoUnitLeft`], [`Error::MtuRejected`]; then nothing is left behind.
     pub fn create_feth(&self, options: &FethOptions) -> Result<String, Error> {
         let call = Call::CreateFeth { units: options.units };
-        let name = self.create_free(&call, options.units, options.units.first())?;
+        let name = self.create_free(&call, options.units)?;
         let prepared = self.prepare(&call, name, options).and_then(|()| match options.up {
             true => self.bring_up(&call, name),
             false => Ok(()),
@@ -63,9 +63,8 @@ impl<K: Kernel> Interfaces<K> {
     /// [`Error::NoUnitLeft`], [`Error::MtuRejected`]; then nothing is left behind.
     pub fn create_feth_pair(&self, options: &FethOptions) -> Result<FethPair, Error> {
         let call = Call::CreateFeth { units: options.units };
-        let bridge_end = self.create_free(&call, options.units, options.units.first())?;
-        let next = super::units::unit_of(bridge_end.as_str(), FETH).map_or(0, |unit| unit + 1);
-        let switch_end = self.create_free(&call, options.units, next);
+        let bridge_end = self.create_free(&call, options.units)?;
+        let switch_end = self.create_free(&call, options.units);
         let switch_end = self.or_destroyed(&[bridge_end], switch_end)?;
         let ends = [bridge_end, switch_end];
         self.or_destroyed(&ends, self.join(&call, ends, options))?;
@@ -192,16 +191,8 @@ impl<K: Kernel> Interfaces<K> {
         Err(Error::StillDetaching { call: call.clone(), name: name.to_string() })
     }
 
-    fn create_free(
-        &self,
-        call: &Call,
-        units: FethUnits,
-        from: u32,
-    ) -> Result<InterfaceName, Error> {
-        let is_late = |name: &InterfaceName| {
-            super::units::unit_of(name.as_str(), FETH).is_some_and(|unit| unit >= from)
-        };
-        for name in units.names().filter(is_late) {
+    fn create_free(&self, call: &Call, units: FethUnits) -> Result<InterfaceName, Error> {
+        for name in units.names() {
             match self.control.create(name) {
                 Ok(()) => return Ok(name),
                 // It is there, or on its way out.
