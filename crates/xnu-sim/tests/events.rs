@@ -68,6 +68,22 @@ fn a_message_is_laid_out_as_the_header_says() {
     assert_eq!(number(16), u32_at(&last, 0), "its number");
 }
 
+/// Each socket has its own filter and its own copy of each event.
+#[test]
+fn each_socket_hears_for_itself() {
+    let (kernel, control) = machine(MacOs::V15);
+    let (one, other, deaf) =
+        (Events::of_interfaces(&kernel), Events::of_interfaces(&kernel), Events::deaf(&kernel));
+    control.create("feth0").unwrap();
+    let heard = one.messages();
+    assert!(!heard.is_empty());
+    assert_eq!(other.messages(), heard);
+    assert!(deaf.messages().is_empty());
+    drop(one);
+    control.up("feth0");
+    assert_eq!(other.messages().len(), 1);
+}
+
 /// Numbers count all events, also those that a socket does not hear.
 #[test]
 fn events_are_numbered() {
@@ -182,6 +198,28 @@ fn protocol_events_say_which_and_how_many() {
     let messages = events.messages();
     assert_eq!(messages[0].len(), 56);
     assert_eq!((u32_at(&messages[0], 48), u32_at(&messages[0], 52)), (27, 1));
+}
+
+/// §6: the protocol leaves its interface with the last socket; one on an interface of the same unit
+/// keeps it there, for XNU does not tell them apart.
+#[test]
+fn ndrv_leaves_with_its_last_socket() {
+    let (kernel, control) = machine(MacOs::V15);
+    let _wire = kernel.add_ethernet("en5", [2, 0, 0, 0, 0, 1], EthernetOptions::default());
+    control.create("feth5").unwrap();
+    let events = Events::of_interfaces(&kernel);
+    let (one, other) = (Ndrv::on(&kernel, "feth5"), Ndrv::on(&kernel, "feth5"));
+    assert_eq!(events.codes_of("feth5"), [PROTO_ATTACHED]);
+    drop(one);
+    assert!(events.take().is_empty());
+    drop(other);
+    assert_eq!(events.codes_of("feth5"), [PROTO_DETACHED]);
+    let (on_feth, on_card) = (Ndrv::on(&kernel, "feth5"), Ndrv::on(&kernel, "en5"));
+    events.take();
+    drop(on_feth);
+    assert!(events.take().is_empty(), "en5's socket looks like one on feth5");
+    drop(on_card);
+    assert_eq!(events.take(), [(PROTO_DETACHED, "en5".to_owned())]);
 }
 
 /// `interface_link_event`, `bridge_link_event`: 52 bytes, and before 15.4 what they say begins 4

@@ -412,3 +412,42 @@ fn planned_losses_are_silent() {
     let_frames_through(&kernel);
     assert_eq!(tap.frames(), [sent[0].as_slice(), sent[3].as_slice()]);
 }
+
+/// What was held up on one feth can be lost on the next: the plan meets a frame on every feth anew.
+#[test]
+fn the_plan_meets_bridged_frames_too() {
+    let (kernel, control) = machine(MacOs::V15);
+    control.pair("feth0", "feth1");
+    control.pair("feth2", "feth3");
+    control.bridge("bridge0", &["feth1", "feth2"]);
+    let tap = Tap::on(&kernel, "feth3");
+    let ndrv = Ndrv::on(&kernel, "feth0");
+    let fault = |object: &str, action: FaultAction| {
+        let object = Some(object.to_owned());
+        kernel.add_fault(Fault { call: "feth", object, after: 0, times: 1, action });
+    };
+    fault("feth0", FaultAction::Delay { ns: 1000 });
+    fault("feth2", FaultAction::Lose);
+    for one in numbered(2) {
+        ndrv.send(&one).unwrap();
+        let_frames_through(&kernel);
+    }
+    assert_eq!(tap.frames(), numbered(2)[1..]);
+}
+
+/// A card's frames can be lost on their wire.
+#[test]
+fn the_plan_meets_the_wire() {
+    let (kernel, _) = machine(MacOs::V15);
+    let wire = kernel.add_ethernet("en0", [2, 0, 0, 0, 0, 1], EthernetOptions::default());
+    let ndrv = Ndrv::on(&kernel, "en0");
+    let object = Some("en0".to_owned());
+    let action = FaultAction::Lose;
+    kernel.add_fault(Fault { call: "wire", object, after: 0, times: 1, action });
+    for one in numbered(2) {
+        ndrv.send(&one).unwrap();
+    }
+    let_frames_through(&kernel);
+    assert_eq!(wire.take().as_deref(), Some(numbered(2)[1].as_slice()));
+    assert_eq!(wire.take(), None);
+}

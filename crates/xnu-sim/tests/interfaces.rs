@@ -6,7 +6,7 @@ mod support;
 use support::frames::{GUEST, frame};
 use support::taps::{Ndrv, Tap};
 use support::*;
-use xnu_sim::{EthernetOptions, MacOs};
+use xnu_sim::{EthernetOptions, Fault, FaultAction, MacOs};
 use xnu_sys::{Errno, Kernel};
 
 const CARD: [u8; 6] = [0x3c, 0x22, 0xfb, 0, 0, 1];
@@ -45,6 +45,7 @@ fn lo0_is_there_from_the_start() {
     assert_eq!(control.flags("lo0"), Ok(0x8049));
     assert_eq!(control.mtu("lo0"), Ok(16_384));
     assert_eq!(control.destroy("lo0"), Err(Errno::EINVAL));
+    assert_eq!(control.set_mtu("lo0", 9000), Ok(()));
     assert_eq!(control.request(SIOCGIFLLADDR, "lo0", &[]), Err(Errno::EADDRNOTAVAIL));
 }
 
@@ -576,6 +577,45 @@ fn an_operator_interferes() {
     kernel.destroy_interface("feth0").unwrap();
     assert_eq!(kernel.destroy_interface("feth0"), Err(Errno::ENXIO));
     assert_eq!(control.peer("feth1"), Ok(String::new()));
+}
+
+/// Requests and driver commands fail by name and object, as the fault plan says.
+#[test]
+fn requests_fail_as_planned() {
+    let (kernel, control) = machine(MacOs::V15);
+    for name in ["feth0", "feth1", "bridge0"] {
+        control.create(name).unwrap();
+    }
+    let plan = |call: &'static str, object: &str| {
+        kernel.add_fault(Fault {
+            call,
+            object: Some(object.to_owned()),
+            after: 0,
+            times: 1,
+            action: FaultAction::Fail(Errno::ENOMEM),
+        });
+    };
+    plan("SIOCIFCREATE", "feth7");
+    assert_eq!(control.create("feth8").map(drop), Ok(()));
+    assert_eq!(control.create("feth7"), Err(Errno::ENOMEM));
+    assert_eq!(control.create("feth7").map(drop), Ok(()), "once");
+    plan("IF_FAKE_S_CMD_SET_PEER", "feth0");
+    assert_eq!(control.set_peer("feth0", "feth1"), Err(Errno::ENOMEM));
+    plan("IF_FAKE_G_CMD_GET_PEER", "feth0");
+    assert_eq!(control.peer("feth0"), Err(Errno::ENOMEM));
+    plan("BRDGADD", "bridge0");
+    assert_eq!(control.add_member("bridge0", "feth0"), Err(Errno::ENOMEM));
+    plan("BRDGADD", "feth0");
+    assert_eq!(control.add_member("bridge0", "feth1"), Ok(()));
+    assert_eq!(control.add_member("bridge0", "feth0"), Err(Errno::ENOMEM));
+    plan("BRDGGIFSTATS", "bridge0");
+    let stats = control.driver_get("bridge0", 37, &mut [0; 32]);
+    assert_eq!(stats, Err(Errno::ENOMEM));
+    plan("SIOCSIFFLAGS", "feth0");
+    assert_eq!(control.set_flags("feth0", UP), Err(Errno::ENOMEM));
+    plan("SIOCIFDESTROY", "feth0");
+    assert_eq!(control.destroy("feth0"), Err(Errno::ENOMEM));
+    assert_eq!(control.destroy("feth0"), Ok(()));
 }
 
 /// §4 receive side: an input queue holds 8,192 frames; one more, and the oldest fifth goes.

@@ -103,3 +103,89 @@ impl SendQueue {
         lost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn frame(len: usize) -> Frame {
+        Frame::new(vec![0; len])
+    }
+
+    fn filled(count: usize, len: usize, now_ns: u64) -> SendQueue {
+        let mut queue = SendQueue::default();
+        for _ in 0..count {
+            assert_eq!(queue.push(frame(len), now_ns), 0);
+        }
+        queue
+    }
+
+    #[test]
+    fn a_full_queue_loses_one_for_each_that_comes() {
+        let mut queue = filled(FRAMES_MAX, 60, 0);
+        assert_eq!(queue.push(frame(61), 0), 1);
+        assert_eq!(queue.frames.len(), FRAMES_MAX);
+        assert_eq!(queue.frames.back().map(|(_, frame)| frame.bytes.len()), Some(61));
+    }
+
+    #[test]
+    fn frames_come_out_in_order_and_are_counted_down() {
+        let mut queue = filled(1, 60, 0);
+        queue.push(frame(70), 0);
+        assert_eq!(queue.first().map(|frame| frame.bytes.len()), Some(60));
+        assert_eq!(queue.pop(0).map(|frame| frame.bytes.len()), Some(60));
+        assert_eq!(queue.bytes, 70);
+        assert_eq!(queue.pop(0).map(|frame| frame.bytes.len()), Some(70));
+        assert!(queue.is_empty() && queue.pop(0).is_none());
+        assert_eq!(queue.bytes, 0);
+    }
+
+    #[test]
+    fn a_flush_throws_away_all_and_forgets_the_stall() {
+        let mut queue = filled(200, 60, 0);
+        queue.pop(0);
+        assert_eq!(queue.flush(), 199);
+        assert!(queue.is_empty());
+        assert_eq!((queue.bytes, queue.taken_at_ns), (0, None));
+    }
+
+    #[test]
+    fn a_stall_is_an_interval_without_taking_of_a_queue_that_is_not_small() {
+        for (count, waits_ms, lost) in [(126, 101, 1), (126, 100, 0), (125, 101, 0)] {
+            let mut queue = filled(count, 60, 0);
+            queue.pop(0);
+            assert_eq!(queue.push(frame(60), waits_ms * MS), lost, "{count} {waits_ms}");
+        }
+        let mut untouched = filled(500, 60, 0);
+        assert_eq!(untouched.push(frame(60), 1000 * MS), 0, "nothing was ever taken");
+    }
+
+    #[test]
+    fn frames_that_wait_too_long_make_the_oldest_go() {
+        for (waits_ms, lost) in [(10, 0), (11, 1)] {
+            let mut queue = filled(3, 60, 0);
+            queue.updates_at_ns = 0;
+            queue.pop(waits_ms * MS);
+            assert_eq!(queue.push(frame(60), waits_ms * MS), lost, "{waits_ms}");
+        }
+    }
+
+    #[test]
+    fn only_the_least_wait_of_an_interval_counts_and_an_empty_queue_is_fast() {
+        let mut queue = filled(2, 60, 0);
+        queue.push(frame(60), 89 * MS);
+        queue.pop(50 * MS);
+        queue.pop(60 * MS);
+        queue.push(frame(60), 90 * MS);
+        queue.pop(90 * MS);
+        assert_eq!(queue.push(frame(60), 120 * MS), 0, "not yet an interval");
+        queue.pop(120 * MS);
+        assert!(!queue.is_delay_high, "the least was 1 ms");
+        let mut last = filled(1, 60, 0);
+        last.updates_at_ns = 0;
+        last.pop(50 * MS);
+        assert!(!last.is_delay_high, "nothing waits");
+    }
+}

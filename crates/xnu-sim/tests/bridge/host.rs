@@ -103,6 +103,23 @@ fn a_member_with_ip_hears_the_groups_of_others() {
     }
 }
 
+/// §3 input broadcast: it counts whether the member had IP before it was added or got it later, and
+/// ends with it.
+#[test]
+fn a_card_that_has_ip_already_hears_groups_too() {
+    let (kernel, control) = machine(MacOs::V15);
+    let card = xnu_sim::EthernetOptions::default();
+    let _wire = kernel.add_ethernet("en0", [2, 0, 0, 0, 0, 1], card);
+    kernel.add_address("en0", [192, 168, 1, 2], [255, 255, 255, 0]).unwrap();
+    control.bridge("bridge0", &["en0"]);
+    control.pair("feth10", "feth20");
+    control.add_member("bridge0", "feth10").unwrap();
+    let guest = taps::Ndrv::on(&kernel, "feth20");
+    guest.send(&frame(BROADCAST, GUEST, "x")).unwrap();
+    let_frames_through(&kernel);
+    assert_eq!(kernel.host_received("en0").len(), 1);
+}
+
 /// M17: the host's own IP on a member goes through the bridge as NDRV's frames do.
 #[test]
 fn the_host_sends_by_a_member() {

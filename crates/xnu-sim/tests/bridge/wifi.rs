@@ -154,3 +154,26 @@ fn known_addresses_are_listed() {
     assert_eq!(row(1), ("en0".to_owned(), 1200, CARD.to_vec(), 2, CARD_IP.to_vec()));
     assert_eq!(list(95).1, 48);
 }
+
+/// §3: who was known behind a member is forgotten when its link changes; with the card's, all are.
+#[test]
+fn a_link_that_changes_makes_the_card_forget() {
+    let lan = air(MacOs::V15, 2);
+    let count = || {
+        let mut argument = [0; 16];
+        lan.control.driver_get("bridge0", 36, &mut argument).unwrap();
+        u32_at(&argument, 0) / 48
+    };
+    lan.send(0, &arp_request(GUEST, GUEST_IP, LAN_IP));
+    lan.send(1, &arp_request(OTHER_GUEST, [192, 168, 1, 21], LAN_IP));
+    assert_eq!(count(), 2);
+    lan.control.set_peer("feth10", "").unwrap();
+    assert_eq!(count(), 1);
+    lan.control.set_peer("feth10", "feth20").unwrap();
+    lan.send(0, &arp_request(GUEST, GUEST_IP, LAN_IP));
+    assert_eq!(count(), 2);
+    lan.control.delete_member("bridge0", "feth11").unwrap();
+    assert_eq!(count(), 1);
+    lan.wire.set_link(false);
+    assert_eq!(count(), 0);
+}

@@ -60,28 +60,26 @@ impl Machine {
         if is_wifi {
             self.set_all_multicast(new, true);
         }
+        self.attach_protocol(new, PF_BRIDGE);
+        if inherits && let Some(mac) = self.net[new].mac {
+            self.bridge_mut(id).mac_from = Some(new);
+            self.set_mac(id, mac);
+        }
         let lro_was_on = self.net[new].capabilities_enabled & capability::LRO != 0;
-        let mut member = Member {
+        if lro_was_on {
+            self.set_lro(new, false);
+        }
+        let member = Member {
             id: new,
             flags: LEARNING | DISCOVER | if is_wifi { MAC_NAT } else { 0 },
-            is_media_active: false,
-            has_broadcast_input: false,
+            is_media_active: self.is_media_active(new),
+            has_broadcast_input: self.uses_broadcasts(new),
             is_wifi,
             lro_was_on,
             address_max: 0,
             address_exceeded: 0,
             host_filter: None,
         };
-        self.attach_protocol(new, PF_BRIDGE);
-        if inherits && let Some(mac) = self.net[new].mac {
-            self.bridge_mut(id).mac_from = Some(new);
-            self.set_mac(id, mac);
-        }
-        member.is_media_active = self.is_media_active(new);
-        if lro_was_on {
-            self.set_lro(new, false);
-        }
-        member.has_broadcast_input = self.uses_broadcasts(new);
         self.bridge_mut(id).members.push(member);
         if is_wifi {
             self.mac_nat_populate(id, new);
