@@ -1,5 +1,7 @@
 //! `cargo xtask run`: the main job on real input, as a table that a person can read.
 
+use xnu_sim::MacOs;
+
 use crate::failure::{Failure, Result};
 use crate::guest_image::GuestImage;
 use crate::namespace;
@@ -10,10 +12,10 @@ mod checks;
 mod counters;
 mod host;
 mod network;
-
 mod process;
 mod qemu;
 mod setting;
+mod simulated;
 mod switch;
 mod transfer;
 mod virtual_machine;
@@ -23,18 +25,38 @@ use setting::Setting;
 
 /// Starts the real switch between guests and a bridge, and checks that everything arrives.
 ///
-/// Works without root: in a user and network namespace of its own it makes a bridge with
+/// On Linux it works without root: in a user and network namespace of its own it makes a bridge with
 /// addresses, starts the program `vswitch` on it, plugs guests in, and looks at what they can do.
-/// Nothing outside the namespace is touched.
+/// Nothing outside the namespace is touched. On a Mac the same is done as root, on a bridge of its
+/// own; without root, and with `--kernel sim` everywhere, the macOS switch runs on a simulated XNU
+/// in virtual time.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: cargo xtask run --guests qemu")]
+#[command(after_help = "Examples: cargo xtask run --guests qemu; cargo xtask run --kernel sim")]
 pub(crate) struct Arguments {
+    /// Whose kernel the switch runs on [default: this machine's, where it may]
+    #[arg(long, value_enum)]
+    kernel: Option<Kernel>,
+    /// The macOS that is simulated: 12, 13, 14.0, 14.4 or 15
+    #[arg(long, value_name = "VERSION", default_value = "15")]
+    macos: MacOs,
+    /// What everything random in the simulation follows from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// Who is plugged in
     #[arg(long, value_enum, default_value = "built-in")]
     guests: Guests,
     /// Build the switch with optimisation
     #[arg(long)]
     release: bool,
+}
+
+/// Whose kernel the switch runs on.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Kernel {
+    /// This machine's
+    Host,
+    /// A simulated XNU
+    Sim,
 }
 
 /// Who is plugged in.
@@ -46,8 +68,23 @@ enum Guests {
     Qemu,
 }
 
+/// The kernel that was asked for, or this machine's; on a Mac only root can use that.
+fn kernel(asked: Option<Kernel>) -> Kernel {
+    match asked {
+        Some(kernel) => kernel,
+        None if cfg!(target_os = "macos") && !nix::unistd::Uid::effective().is_root() => {
+            println!("Without root this Mac's own kernel cannot be used: a simulated one is.\n");
+            Kernel::Sim
+        }
+        None => Kernel::Host,
+    }
+}
+
 /// Builds first, as the caller; then enters a namespace and runs the checks. Fails if one failed.
 pub(crate) fn main(arguments: &Arguments) -> Result<()> {
+    if kernel(arguments.kernel) == Kernel::Sim {
+        return simulated::run(arguments.macos, arguments.seed);
+    }
     let workspace = Workspace::load()?;
     let program = workspace.build_program("vswitch-cli", "vswitch", arguments.release)?;
     let image = match arguments.guests {
