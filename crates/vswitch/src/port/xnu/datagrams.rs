@@ -1,6 +1,8 @@
 //! Frames by XNU's unix datagram sockets: what both kinds of guest port do with theirs.
 
-use xnu_sys::sys_socket::{MSG_DONTWAIT, MSG_PEEK, SO_NOSIGPIPE, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET};
+use xnu_sys::sys_socket::{
+    AF_LOCAL, MSG_DONTWAIT, MSG_PEEK, SO_NOSIGPIPE, SO_RCVBUF, SO_SNDBUF, SOCK_DGRAM, SOL_SOCKET,
+};
 use xnu_sys::{Descriptor, Errno, Kernel, Messages, SyscallError, UnixSocket};
 
 use super::backoff::Backoff;
@@ -62,7 +64,15 @@ pub(super) struct Datagrams<K: Kernel> {
     class: AdaptiveClass,
     backoff: Backoff,
     buffers: Buffers,
+    /// Of a batch, the datagram that found no room counts as sent ([`counts_the_refused`]).
+    counts_the_refused: bool,
+    /// For so many calls more, each frame goes by a call of its own, which says what became of it.
+    slow_calls: u32,
 }
+
+/// For how long a peer that was full is taken for a slow reader, where a batch does not say exactly
+/// what became of its last frame.
+const CALLS_AFTER_FULL: u32 = 256;
 
 /// How many bytes one call sends at most: more fall out of the second-level cache before the kernel
 /// has copied them.
@@ -75,7 +85,10 @@ impl<K: Kernel> Datagrams<K> {
         // Rust programs ignore SIGPIPE; others that use this crate may not.
         socket.set_option_u32(SOL_SOCKET, SO_NOSIGPIPE, 1)?;
         let buffers = set_buffers(&socket, BUFFERS)?;
+        let counts_the_refused = counts_the_refused(socket.kernel());
         Ok(Self {
+            counts_the_refused,
+            slow_calls: 0,
             socket,
             messages: Some(Messages::default()),
             single: Vec::new(),
@@ -94,7 +107,18 @@ impl<K: Kernel> Datagrams<K> {
     }
 
     /// Receives one batch.
+    ///
+    /// # Errors
+    /// What the kernel says, its own passing need excepted: that is [`Received::NoBuffers`].
     pub(super) fn receive(&mut self, inbox: &mut Inbox<'_>) -> Result<Received, Errno> {
+        match self.receive_batch(inbox) {
+            Err(Errno::ENOMEM | Errno::ENOBUFS) => Ok(Received::NoBuffers),
+            Err(Errno::EINTR) => Ok(Received::More),
+            result => result,
+        }
+    }
+
+    fn receive_batch(&mut self, inbox: &mut Inbox<'_>) -> Result<Received, Errno> {
         if let Some(messages) = &mut self.messages {
             match receive_many(&self.socket, messages, &mut self.class, inbox) {
                 Err(Errno::ENOSYS | Errno::EOPNOTSUPP) => self.messages = None,
@@ -159,12 +183,18 @@ impl<K: Kernel> Datagrams<K> {
     }
 
     fn send_many(&mut self, outbox: &Outbox<'_>, frames: usize) -> Result<usize, Errno> {
-        if let Some(messages) = &mut self.messages {
+        let is_slow = self.slow_calls > 0;
+        if let Some(messages) = self.messages.as_mut().filter(|_| !is_slow) {
             match messages.send(&self.socket, outbox.iter().take(frames)) {
                 Err(Errno::ENOSYS | Errno::EOPNOTSUPP) => self.messages = None,
+                Ok(count) if self.counts_the_refused && count < frames => {
+                    self.slow_calls = CALLS_AFTER_FULL;
+                    return Ok(count.saturating_sub(1));
+                }
                 result => return result,
             }
         }
+        self.slow_calls = self.slow_calls.saturating_sub(1);
         for (place, frame) in outbox.iter().take(frames).enumerate() {
             match self.socket.write(frame) {
                 Ok(_) => {}
@@ -190,6 +220,20 @@ impl<K: Kernel> Datagrams<K> {
             Err(errno) => Look::Broken(errno),
         }
     }
+}
+
+/// Whether `sendmsg_x` of this kernel counts the datagram that found no room among those it sent, as
+/// macOS 12 does: it looks at whose bytes it has taken over, and those it had (`sendmsg_x` and
+/// `externalize_user_msghdr_array` in XNU `bsd/kern/uipc_syscalls.c`). When a batch is cut short there,
+/// its last one was not sent; when it is not, nobody knows of the very last.
+///
+/// It is tried: a pair whose buffer holds two datagrams of three.
+fn counts_the_refused<K: Kernel>(kernel: &K) -> bool {
+    let Ok((near, _far)) = kernel.socketpair(AF_LOCAL, SOCK_DGRAM, 0) else { return false };
+    let near = Descriptor::<K, UnixSocket>::new(kernel.clone(), near);
+    let datagrams = [[0_u8; 1800]; 3];
+    let sent = Messages::default().send(&near, datagrams.iter().map(<[u8; 1800]>::as_slice));
+    sent == Ok(datagrams.len())
 }
 
 /// What is in a socket.
