@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/xnu-sys/src/host/elsewhere.rs", "has the face's unsafe methods, never callable"),
     ("crates/xnu-sys/src/host/macos.rs", "system calls take pointers and give descriptors"),
     ("crates/xnu-sys/src/host/message_calls.rs", "a symbol becomes the function that it is"),
+    ("crates/xnu-sys/src/host/process.rs", "proc_pidinfo(3) writes by pointer"),
     ("crates/xnu-sys/src/kernel.rs", "declares calls that take pointers"),
     ("crates/xnu-sys/src/messages.rs", "recvmsg_x and sendmsg_x take arrays of pointers"),
     ("crates/xnu-sys/src/request.rs", "says which types are plain data"),

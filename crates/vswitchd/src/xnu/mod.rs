@@ -6,6 +6,8 @@
 //! pair, a bridge that was made here ([`Stand`](stand)).
 
 mod error;
+#[cfg(target_os = "macos")]
+mod host;
 mod interface_keeper;
 mod stand;
 mod tally;
@@ -19,6 +21,8 @@ use vswitch::poller::Kqueue;
 use xnu_sys::{Host, Kernel};
 
 pub use error::XnuError;
+#[cfg(target_os = "macos")]
+pub use host::{HostAttach, HostXnu};
 pub use tally::{Mended, Tally};
 pub use uplink::Uplink;
 

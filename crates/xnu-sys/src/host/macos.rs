@@ -19,6 +19,7 @@ use crate::{Errno, InterfaceAddress, Kernel, SocketAddress};
 mod addresses;
 mod libc_check;
 mod message_calls;
+mod process;
 
 /// The kernel that this program runs on.
 ///
