@@ -186,8 +186,8 @@ fn measure(
 ) -> Result<Cost, LabError> {
     let mut mac = SimulatedMac::boot(version, 1)?;
     let [one, other, lan] = [1, 2, 200].map(|number| StationConfig { number });
-    let first: SharedWire = Arc::new(Mutex::new(mac.plug(one, false)?));
-    let second: SharedWire = Arc::new(Mutex::new(mac.plug(other, false)?));
+    let first: SharedWire = Arc::new(Mutex::new(mac.plug("vm1", None)?));
+    let second: SharedWire = Arc::new(Mutex::new(mac.plug("vm2", None)?));
     let far: SharedWire = Arc::new(Mutex::new(CardWire(mac.card.clone())));
     let (from, to, from_wire, to_wire) = match way {
         Way::GuestToHost => (one, lan, first, far),

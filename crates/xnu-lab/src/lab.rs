@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use probe::{Task, TaskError};
-use vswitch::Nanos;
+use vswitch::{MacAddr, Nanos};
 use vswitch::switch::Report;
 use vswitchd::Service;
 use vswitchd::config::UplinkSpec;
@@ -91,7 +91,8 @@ impl Lab {
         let mut guests = Vec::new();
         for number in 1..=config.guests {
             let who = StationConfig { number };
-            let wire = mac.plug(who, config.names_addresses)?;
+            let named = config.names_addresses.then(|| MacAddr(who.mac()));
+            let wire = mac.plug(&format!("vm{number}"), named)?;
             let guest = station(who, Box::new(wire))?;
             mac.operator.add_actor(guest.actor());
             guests.push(guest);

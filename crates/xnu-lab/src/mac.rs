@@ -13,7 +13,6 @@ use vswitchd::xnu::{Identity, Tally, Xnu};
 use xnu_sim::{EthernetOptions, MacOs, SimKernel, Wire};
 
 use crate::attach::SimAttach;
-use crate::station::StationConfig;
 use crate::wire::SocketWire;
 
 /// The bridge of the machine.
@@ -71,26 +70,19 @@ impl SimulatedMac {
         Ok(Self { kernel, operator, card, attach: SimAttach::default(), ports: Vec::new() })
     }
 
-    /// Makes a VM's process with a socketpair, one end of which is passed to the switch as a port;
-    /// the VM's end.
+    /// Makes a VM's process with a socketpair, one end of which is passed to the switch as a port of
+    /// this name, with this only address if it names one; the VM's end.
     ///
     /// # Errors
     /// [`LabError`].
-    pub fn plug(
-        &mut self,
-        who: StationConfig,
-        names_address: bool,
-    ) -> Result<SocketWire, LabError> {
+    pub fn plug(&mut self, name: &str, mac: Option<MacAddr>) -> Result<SocketWire, LabError> {
         let vmm = self.kernel.spawn(false);
         let (wire, theirs) =
             SocketWire::pair(&vmm).map_err(|why| LabError::new("make a socketpair", &why))?;
         let passed =
             vmm.share(&theirs, &self.kernel).map_err(|why| LabError::new("pass it", &why))?;
-        self.ports.push(PortSpec {
-            name: format!("vm{}", who.number),
-            attachment: Attachment::Fd(self.attach.pass(passed)),
-            mac: names_address.then(|| MacAddr(who.mac())),
-        });
+        let attachment = Attachment::Fd(self.attach.pass(passed));
+        self.ports.push(PortSpec { name: name.to_owned(), attachment, mac });
         Ok(wire)
     }
 
