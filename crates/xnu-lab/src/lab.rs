@@ -4,8 +4,8 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use probe::{Task, TaskError};
-use vswitch::{MacAddr, Nanos};
 use vswitch::switch::Report;
+use vswitch::{MacAddr, Nanos};
 use vswitchd::Service;
 use vswitchd::config::UplinkSpec;
 use vswitchd::report::{Ready, Stopped};

@@ -77,6 +77,7 @@ impl SimulatedMac {
     /// [`LabError`].
     pub fn plug(&mut self, name: &str, mac: Option<MacAddr>) -> Result<SocketWire, LabError> {
         let vmm = self.kernel.spawn(false);
+        vmm.spare();
         let (wire, theirs) =
             SocketWire::pair(&vmm).map_err(|why| LabError::new("make a socketpair", &why))?;
         let passed =

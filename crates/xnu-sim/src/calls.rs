@@ -114,6 +114,10 @@ impl SimKernel {
     }
 
     fn note(&self, machine: &mut Machine, name: &str, object: &str, outcome: &str) {
+        // What surroundings look for in vain would push everything else out.
+        if outcome == "EAGAIN" && machine.processes.of(self.process).is_spared {
+            return;
+        }
         let (now_ns, process) = (machine.now_ns, self.process);
         machine.trace.push(format!("{now_ns:>12} p{process} {name}({object}) = {outcome}"));
         self.shared.tell_threads();

@@ -14,11 +14,10 @@ const DATA_CALLS: [(&str, &[Errno]); 3] = [
 ];
 
 /// Requests made while something is mended, and how they may fail.
-const REQUESTS: [(&str, &[Errno]); 12] = [
+const REQUESTS: [(&str, &[Errno]); 11] = [
     ("BRDGADD", &[Errno::EBUSY, Errno::ENOENT, Errno::EINVAL, Errno::ENXIO, Errno::ENOMEM]),
     ("BRDGGIFFLGS", &[Errno::ENOENT, Errno::ENXIO]),
     ("SIOCIFCREATE2", &[Errno::EEXIST, Errno::EBUSY, Errno::ENOMEM]),
-    ("SIOCIFDESTROY", &[Errno::ENXIO]),
     ("SIOCSIFFLAGS", &[Errno::ENXIO, Errno::EPERM]),
     ("SIOCSIFDESC", &[Errno::ENXIO]),
     ("IF_FAKE_S_CMD_SET_PEER", &[Errno::EBUSY, Errno::ENXIO, Errno::EINVAL]),

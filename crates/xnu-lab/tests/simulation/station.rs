@@ -14,9 +14,7 @@ use crate::frame::{BROADCAST, CONTENT_LEN_MIN, Content, station};
 pub(crate) enum Habit {
     /// Reads at once whatever comes, and talks to its partner only: what it loses is the switch's
     /// doing, whatever happens to the uplink.
-    Sound {
-        partner: usize,
-    },
+    Sound { partner: usize },
     /// Reads at its own pace, talks to anybody.
     Slow,
     /// Never reads.
@@ -143,10 +141,10 @@ impl Actor for SimStation {
             has_acted |= self.send_some();
         }
         let pause = match self.habit {
-            Habit::Sound { .. } => Duration::from_nanos(self.rng.range(20_000..200_000)),
-            _ if is_quiet => Duration::from_millis(1),
-            Habit::Slow if self.rng.chance(3) => Duration::from_millis(self.rng.range(1..20)),
-            _ => Duration::from_micros(self.rng.range(50..3_000)),
+            _ if is_quiet => Duration::from_millis(5),
+            Habit::Sound { .. } => Duration::from_micros(self.rng.range(500..8_000)),
+            Habit::Slow if self.rng.chance(3) => Duration::from_millis(self.rng.range(10..60)),
+            _ => Duration::from_micros(self.rng.range(500..20_000)),
         };
         self.acts_at_ns = now_ns + u64::try_from(pause.as_nanos()).unwrap();
         Polled { has_acted, next_ns: Some(self.acts_at_ns) }

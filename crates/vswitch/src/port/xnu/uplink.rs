@@ -144,10 +144,7 @@ impl<K: Kernel> UplinkPort<K> {
             Error::TooLong { .. } => SendFault::TooBig,
             Error::Lost { .. } | Error::TooShort { .. } => SendFault::Lost,
             Error::InterfaceDown { .. } => self.is_down(&error),
-            Error::InterfaceGone { .. } => {
-                self.lose(&error);
-                SendFault::NoPeer
-            }
+            // Gone, or refused for a reason that a new socket may not have.
             error => {
                 self.lose(&error);
                 SendFault::NoPeer
@@ -170,11 +167,12 @@ impl<K: Kernel> Port for UplinkPort<K> {
         match link.device.fill() {
             Ok(true) => {}
             Ok(false) => return Received::Drained,
-            Err(error @ bpf::device::Error::InterfaceGone { .. }) => {
+            // Whatever it is, a new device may do better, and an uplink does not end while its
+            // switch runs.
+            Err(error) => {
                 self.lose(&error);
                 return Received::Drained;
             }
-            Err(error) => return Received::Gone(Gone::Os(std::io::Error::other(error))),
         }
         for _ in 0..RECORDS_PER_CALL {
             let Some(record) = link.device.peek_record() else { break };
