@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use probe::throughput::{Amount, PORT, Way};
-use probe::{Ping, PingConfig, PingReport, Transfer, TransferConfig, TransferReport};
+use probe::throughput::{Amount, PORT, TransferReport, Way};
+use probe::{Ping, PingConfig, PingReport, Resolve, Transfer, TransferConfig};
 use vswitchd::report::InterfaceRole;
 use vswitchd::xnu::Mended;
 use xnu_lab::{BRIDGE, CARD, Lab, LabConfig, Station};
@@ -26,6 +26,12 @@ const MEND_MAX: Duration = Duration::from_secs(3);
 
 /// How long a multicast datagram may be under way; a second copy would come in that time, too.
 const MULTICAST: Duration = Duration::from_millis(200);
+
+/// How long stations may take to announce themselves.
+const ANNOUNCED_AFTER: Duration = Duration::from_secs(2);
+
+/// How long to listen for a second answer to a question who has an address.
+const LISTEN: Duration = Duration::from_millis(150);
 
 /// As in the scenario on Linux: transient and link-local, and of the administrative scope.
 const GROUPS: [(IpAddr, u16); 2] = [
@@ -52,6 +58,8 @@ fn scenario(checks: &mut Checks, version: MacOs, seed: u64) {
         Ok((summary(&lab), lab))
     };
     let Some(mut lab) = checks.attempt("the switch is ready", boot) else { return };
+    // Whoever comes up says so by itself, which is no answer to any question.
+    lab.run_for(ANNOUNCED_AFTER);
     checks.section("Address resolution and ping");
     ping_everybody(checks, &mut lab);
     checks.section("TCP");
@@ -94,15 +102,22 @@ fn ping_everybody(checks: &mut Checks, lab: &mut Lab) {
     checks.check(&format!("vm1 ↔ vm2   {ARP}"), || ping(lab, 0, other.address_v4()));
 }
 
+/// Asks who has the address, which exactly one must answer, and pings it.
 fn ping(lab: &mut Lab, place: usize, address: IpAddr) -> Result<String> {
+    let asked = lab.run_guest(place, Resolve::new(address, LISTEN));
+    let asked = asked.map_err(|error| Failure::new("ask", error))?;
+    let [answer] = asked.answers.as_slice() else {
+        let who: Vec<_> = asked.answers.iter().map(|answer| answer.mac.to_string()).collect();
+        return Err(Failure::new("who has it", format!("answers: [{}]", who.join(", "))));
+    };
     let report: PingReport = lab
         .run_guest(place, Ping::new(PingConfig::new(address)))
         .map_err(|error| Failure::new("ping", error))?;
     let Some((_, mean, _)) = report.round_trips().filter(|_| report.is_perfect()) else {
         return Err(Failure::new("ping", format!("{report:?}")));
     };
-    let answers = report.replies.len();
-    Ok(format!("{answers} of {}, mean {:.2} ms (virtual)", report.sent, mean.as_secs_f64() * 1e3))
+    let (came, mean_ms) = (report.replies.len(), mean.as_secs_f64() * 1e3);
+    Ok(format!("{} answers; {came} of {}, mean {mean_ms:.2} ms", answer.mac, report.sent))
 }
 
 fn transfer(checks: &mut Checks, lab: &mut Lab) {
@@ -210,8 +225,13 @@ fn mended(lab: &mut Lab, what: Mended) -> Result<String> {
         return Err(Failure::new("wait until it is mended", why));
     }
     let took = lab.now() - broken_at;
-    let members = lab.operator().members(BRIDGE);
-    if members.len() != 2 || !members.iter().any(|member| member == CARD) {
+    // What was destroyed is a member for a while yet: the kernel lets go of it in its own time.
+    let are_two = |lab: &Lab| {
+        let members = lab.operator().members(BRIDGE);
+        members.len() == 2 && members.iter().any(|member| member == CARD)
+    };
+    if !lab.run_until(MEND_MAX, are_two) {
+        let members = lab.operator().members(BRIDGE);
         return Err(Failure::new("the bridge's members", format!("{members:?}")));
     }
     let lan = lab.lan().address_v6();
