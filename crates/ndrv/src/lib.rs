@@ -17,8 +17,10 @@
 //! - It looks at no frame: neither for an Ethernet header nor for what the MTU allows.
 //!   A frame without a header is a danger to the kernel, so [`Socket`] refuses what is shorter than
 //!   [`FRAME_MIN_BYTES`] or longer than MTU + [`FRAME_LEEWAY_BYTES`].
-//! - It never waits and is never full: a frame for which the interface's queue has no room is lost,
-//!   and the call says so ([`Error::Lost`]). Its descriptor is always writable.
+//! - It never waits and is never full: its descriptor is always writable. An interface whose queue
+//!   is full drops the oldest frame of it and tells nobody
+//!   (`bsd/net/classq/classq_fq_codel.c`); only now and then is the new one refused
+//!   ([`Error::Lost`]).
 //! - An interface that goes away is told to nobody; the next frame is [`Error::InterfaceGone`]. A
 //!   new interface of the same name is then served by the same socket, without the protocol being
 //!   attached to it: open another socket.

@@ -179,7 +179,7 @@ impl<K: Kernel> Socket<K> {
         }
     }
 
-    /// A raw socket takes a frame whole or not at all (`sosendallatonce`, bsd/sys/socketvar.h).
+    /// A raw socket takes a frame whole or not at all (`PR_ATOMIC`, bsd/net/ndrv.c).
     fn write(&self, frame: &[u8]) -> Result<(), Error> {
         let written = self.descriptor.write(frame);
         written.map(|_| ()).map_err(|errno| self.failed("write", errno, frame.len()))

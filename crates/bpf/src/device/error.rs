@@ -118,9 +118,9 @@ pub enum Error {
         /// The frame's length.
         len_bytes: usize,
     },
-    /// The interface's queue was full, or the kernel out of memory: the frame is lost (`ENOBUFS`,
-    /// `ENOMEM`).
-    #[error("write {at}: the frame was lost, the interface's queue is full")]
+    /// The kernel had no room for the frame (`ENOBUFS`, `ENOMEM`): it is lost. Most frames that are
+    /// lost in an interface's queue are lost without a word.
+    #[error("write {at}: the frame was lost, the kernel had no room for it")]
     Lost {
         /// The device.
         at: Place,

@@ -76,7 +76,7 @@ impl<K: Kernel> Device<K> {
     ///
     /// The kernel checks all of a batch before it sends any, then sends all and answers for the
     /// last frame alone: with [`Error::Lost`] the frames before the last count as taken, though
-    /// their queue was as full.
+    /// they may have found no room either.
     ///
     /// # Errors
     /// The second of the pair is as the error of [`write`](Self::write).
