@@ -161,7 +161,7 @@ impl Machine {
     }
 
     /// A driver's own `LINK_ON` or `LINK_OFF`. Its message is 4 bytes longer than others, and up to
-    /// macOS 15.0 what it says begins 4 bytes late (`interface_link_event`, `bsd/net/if_fake.c`;
+    /// macOS 15.3 what it says begins 4 bytes late (`interface_link_event`, `bsd/net/if_fake.c`;
     /// `bridge_link_event`, `bsd/net/if_bridge.c`).
     pub(crate) fn post_link_event(&mut self, interface: IfId, code: u32) {
         let mut data = self.net_event_data(interface);

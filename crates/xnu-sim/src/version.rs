@@ -150,8 +150,8 @@ pub struct Capabilities {
     pub feth_vlan_tagging: bool,
     /// A feth's own tap sees the trailer and check sequence (since 15), not the peer's alone (C27).
     pub feth_taps_see_trailer: bool,
-    /// What `KEV_DL_LINK_ON` and `_OFF` of a feth or bridge say begins 4 bytes late (up to 15.0;
-    /// not in 15.4): `header + 1` in place of `event_data` (`interface_link_event`,
-    /// `bridge_link_event`).
+    /// What `KEV_DL_LINK_ON` and `_OFF` of a feth or bridge say begins 4 bytes late (feths up to
+    /// 15.3, bridges up to 14): it was put behind the header's type, not where its data begins
+    /// (`interface_link_event`, `bridge_link_event`).
     pub link_events_are_shifted: bool,
 }
