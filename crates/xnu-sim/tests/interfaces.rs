@@ -321,6 +321,30 @@ fn capabilities_are_those_of_creation() {
     assert_eq!(user.request(SIOCSIFCAP, "feth1", &[]), Err(Errno::EPERM));
 }
 
+/// §4, `feth_ifnet_set_attrs`: what a feth can do follows from the sysctls, and from the version.
+#[test]
+fn capabilities_follow_from_sysctls() {
+    for version in MacOs::ALL {
+        let (kernel, control) = machine(version);
+        let capabilities = |name: &str| {
+            control.create(name).unwrap();
+            u32_at(&control.request(SIOCGIFCAP, name, &[]).unwrap(), 16)
+        };
+        let set = |name: &std::ffi::CStr, value: u32| {
+            kernel.sysctlbyname(name, &mut [], Some(&value.to_le_bytes())).is_ok()
+        };
+        let is_new = version == MacOs::V15;
+        assert_eq!(capabilities("feth0"), if is_new { 0x8 } else { 0 }, "{version:?}");
+        set(c"net.link.fake.vlan_tagging", 0);
+        set(c"net.link.fake.hwcsum", 1);
+        let vlans = if is_new { 0x4 } else { 0 };
+        assert_eq!(capabilities("feth1"), 0x3 | vlans, "{version:?}");
+        let tso = if set(c"net.link.fake.tso_support", 1) { 0x60 } else { 0 };
+        assert_eq!(capabilities("feth2"), 0x3 | tso | vlans, "{version:?}");
+        assert_eq!(tso != 0, version >= MacOs::V13);
+    }
+}
+
 /// §1a: groups are joined and left by their link addresses; feth takes them and does nothing.
 #[test]
 fn groups_are_joined_by_their_addresses() {

@@ -73,7 +73,7 @@ impl Feth {
         when(self.has_lro, capability::LRO)
             | when(self.has_checksums, capability::CHECKSUM)
             | when(self.has_tso, capability::TSO)
-            | when(vlans && self.has_vlan_tagging, capability::VLAN_TAGGING)
+            | when(self.has_vlan_tagging, capability::VLAN_TAGGING)
             | when(vlans && !self.has_vlan_tagging, capability::VLAN_MTU)
     }
 

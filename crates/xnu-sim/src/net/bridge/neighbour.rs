@@ -81,3 +81,73 @@ fn checksum(bytes: &[u8], len: usize) -> u16 {
     }
     !u16::try_from(sum).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: Mac = [2, 3, 4, 5, 6, 7];
+    const MTU: [u8; 8] = [5, 1, 0, 0, 0, 0, 5, 220];
+    const SOURCE: [u8; 8] = [1, 1, 9, 9, 9, 9, 9, 9];
+    const TARGET: [u8; 8] = [2, 1, 8, 8, 8, 8, 8, 8];
+
+    /// A message of a type, its fixed part and its options.
+    fn frame(kind: u8, fixed_len: usize, options: &[[u8; 8]]) -> Vec<u8> {
+        let mut icmp = vec![0; fixed_len];
+        icmp[0] = kind;
+        icmp.extend(options.concat());
+        let len = u8::try_from(icmp.len()).unwrap();
+        let header = [&[0x60, 0, 0, 0, 0, len, ICMP, 255][..], &[0xfe; 32]].concat();
+        [&[0; 14][..], &header, &icmp].concat()
+    }
+
+    #[test]
+    fn each_message_has_its_option_in_its_place() {
+        for (kind, fixed_len, options, at) in [
+            (ROUTER_SOLICIT, 8, vec![SOURCE], Some(10)),
+            (ROUTER_ADVERT, 16, vec![MTU, SOURCE], Some(26)),
+            (NEIGHBOUR_SOLICIT, 24, vec![TARGET, SOURCE], Some(34)),
+            (NEIGHBOUR_ADVERT, 24, vec![SOURCE, TARGET], Some(34)),
+            (NEIGHBOUR_ADVERT, 24, vec![SOURCE], None),
+            (ROUTER_SOLICIT, 8, vec![MTU], None),
+            (ROUTER_SOLICIT, 8, vec![], None),
+            (128, 8, vec![SOURCE], None),
+        ] {
+            let mut bytes = frame(kind, fixed_len, &options);
+            let before = bytes.clone();
+            replace_link_address(&mut bytes, MAC);
+            let Some(at) = at.map(|at| ICMP_AT + at) else {
+                assert_eq!(bytes, before, "{kind}");
+                continue;
+            };
+            assert_eq!(bytes[at..at + 6], MAC, "{kind}");
+            let len = bytes.len() - ICMP_AT;
+            assert_eq!(checksum(&bytes, len), 0, "{kind}: right with itself");
+            bytes[at..at + 6].copy_from_slice(&before[at..at + 6]);
+            bytes[ICMP_AT + 2..ICMP_AT + 4].fill(0);
+            assert_eq!(bytes, before, "{kind}: nothing else changed");
+        }
+    }
+
+    #[test]
+    fn an_option_of_no_length_ends_the_search() {
+        let mut bytes = frame(ROUTER_SOLICIT, 8, &[[1, 0, 0, 0, 0, 0, 0, 0], SOURCE]);
+        let before = bytes.clone();
+        replace_link_address(&mut bytes, MAC);
+        assert_eq!(bytes, before);
+    }
+
+    #[test]
+    fn a_node_that_asks_for_its_own_address_is_told_by_its_target() {
+        let mut bytes = frame(NEIGHBOUR_SOLICIT, 24, &[]);
+        bytes[ICMP_AT + 8..ICMP_AT + 24].fill(0x20);
+        assert_eq!(probed_address(&bytes), None, "it has an address");
+        bytes[IPV6_AT + 8..IPV6_AT + 24].fill(0);
+        assert_eq!(probed_address(&bytes), Some(vec![0x20; 16]));
+        bytes[ICMP_AT + 8] = 0xff;
+        assert_eq!(probed_address(&bytes), None, "a group");
+        bytes[ICMP_AT + 8] = 0x20;
+        bytes[ICMP_AT] = NEIGHBOUR_ADVERT;
+        assert_eq!(probed_address(&bytes), None);
+    }
+}
