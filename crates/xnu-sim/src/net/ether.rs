@@ -146,7 +146,7 @@ impl Machine {
             if ethernet.sent.len() == WIRE_FRAMES_MAX {
                 ethernet.sent.pop_front();
             }
-            ethernet.sent.push_back(frame.for_tap());
+            ethernet.sent.push_back(frame.for_tap().into_owned());
         }
     }
 

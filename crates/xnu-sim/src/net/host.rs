@@ -88,7 +88,7 @@ impl Machine {
         if interface.host_received.len() == KEPT_FRAMES_MAX {
             interface.host_received.pop_front();
         }
-        interface.host_received.push_back(frame.for_tap());
+        interface.host_received.push_back(frame.for_tap().into_owned());
     }
 
     /// Gives an interface an IPv4 address, as `SIOCAIFADDR` on an inet socket does: it comes up,

@@ -1,5 +1,6 @@
 //! An interface: what XNU keeps in its `ifnet` (`bsd/net/if_var.h`, `bsd/net/if_private.h`).
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
 use super::IfId;
@@ -117,15 +118,14 @@ impl Frame {
     }
 
     /// The frame as a tap sees it: the tag is put back in (contract §4 VLAN).
-    pub(crate) fn for_tap(&self) -> Vec<u8> {
-        let mut bytes = self.bytes.clone();
-        if let Some(tag) = self.tag
-            && bytes.len() >= 12
-        {
-            let [high, low] = tag.to_be_bytes();
-            bytes.splice(12..12, [0x81, 0x00, high, low]);
+    pub(crate) fn for_tap(&self) -> Cow<'_, [u8]> {
+        match (self.tag, self.bytes.split_at_checked(12)) {
+            (Some(tag), Some((addresses, rest))) => {
+                let tag = tag.to_be_bytes();
+                Cow::Owned([addresses, &[0x81, 0x00], &tag, rest].concat())
+            }
+            _ => Cow::Borrowed(&self.bytes),
         }
-        bytes
     }
 }
 

@@ -180,8 +180,9 @@ impl Machine {
             return;
         }
         let is_early = self.can.bridge_early_input
+            && self.goes_through_bridge(id, &frame)
             && self.sysctls.get("net.link.bridge.enable_early_input") != 0;
-        if is_early && self.goes_through_bridge(id, &frame) {
+        if is_early {
             match self.bridge_input(id, frame) {
                 Some(left) => frame = left,
                 None => return,
