@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "ioctl takes a pointer")]
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+pub(crate) mod bpf;
 pub(crate) mod bridge;
 pub(crate) mod events;
 pub(crate) mod frames;
