@@ -346,10 +346,9 @@ impl Kernel for SimKernel {
     fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<SimFd> {
         let name = format!("{domain}, {kind}, {protocol}");
         let (mut machine, _) = self.call("socket", &name)?;
-        let is_root = machine.processes.of(self.process).is_root;
         let object = match domain {
             PF_LOCAL => machine.unix_open(kind).map(Object::Unix),
-            PF_NDRV => machine.ndrv_open(kind, protocol, is_root).map(Object::Ndrv),
+            PF_NDRV => machine.ndrv_open(kind, protocol, self.process).map(Object::Ndrv),
             PF_SYSTEM => machine.events_open(kind, protocol).map(Object::Events),
             _ => Err(EAFNOSUPPORT),
         };

@@ -6,7 +6,9 @@ use xnu_sys::Errno;
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// The call (`write`, `sendmsg_x`, `kevent64`), or for requests their name (`BIOCSETIF`,
-    /// `BRDGADD`) or `ioctl` for all.
+    /// `BRDGADD`) or `ioctl` for all; or `output`, which is each frame that a BPF device or an NDRV
+    /// socket hands to an interface: of a batch some may fail ([`FaultAction::Fail`],
+    /// [`FaultAction::Lose`]).
     pub call: &'static str,
     /// The object, by any of its names; `None` is any:
     /// - of a descriptor, its label (`unix3`, `/dev/bpf1`, `ndrv0`, `events0`, `kqueue0`) or the

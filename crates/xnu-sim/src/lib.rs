@@ -28,6 +28,7 @@ mod ndrv;
 mod net;
 mod object;
 mod process;
+mod raw_output;
 mod rng;
 mod sim_kernel;
 mod sysctl;

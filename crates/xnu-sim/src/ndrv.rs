@@ -12,6 +12,7 @@ use crate::errno::{
 };
 use crate::machine::Machine;
 use crate::net::IfId;
+use crate::process::ProcessId;
 use crate::unix::Space;
 
 #[derive(Debug, Default)]
@@ -22,6 +23,7 @@ pub(crate) struct NdrvSockets {
 
 #[derive(Debug)]
 struct Socket {
+    opened_by: ProcessId,
     bound: Option<Bound>,
     /// A bind was tried: there is no second.
     has_address: bool,
@@ -50,11 +52,16 @@ impl NdrvSockets {
 
 impl Machine {
     /// A socket. Root is asked for now and never again.
-    pub(crate) fn ndrv_open(&mut self, kind: i32, protocol: i32, is_root: bool) -> Result<u32> {
+    pub(crate) fn ndrv_open(
+        &mut self,
+        kind: i32,
+        protocol: i32,
+        process: ProcessId,
+    ) -> Result<u32> {
         if kind != SOCK_RAW || protocol != 0 {
             return Err(EPROTONOSUPPORT);
         }
-        if !is_root {
+        if !self.processes.of(process).is_root {
             return Err(EPERM);
         }
         let limits = self.limits();
@@ -63,6 +70,7 @@ impl Machine {
         let id = self.ndrv.opened;
         self.ndrv.opened += 1;
         let socket = Socket {
+            opened_by: process,
             bound: None,
             has_address: false,
             is_connected: false,
@@ -135,7 +143,8 @@ impl Machine {
             return Err(EMSGSIZE);
         }
         let interface = socket.bound.ok_or(EINVAL)?.interface;
-        self.output(interface, frame.to_vec())
+        let opened_by = socket.opened_by;
+        self.raw_output(opened_by, interface, frame.to_vec())
     }
 
     pub(crate) fn ndrv_getsockopt(&mut self, id: u32, level: i32, name: i32) -> Result<Vec<u8>> {

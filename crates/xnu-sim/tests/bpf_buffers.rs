@@ -1,7 +1,6 @@
 //! The buffers of BPF devices: records, reads, wake-ups, timeouts, drops. Each behaviour by its row
 //! of the contract.
 
-#[allow(dead_code, reason = "each test program uses its part")]
 mod common;
 mod support;
 
@@ -431,8 +430,8 @@ fn a_blocking_read_ends_with_its_timeout() {
     assert_eq!(records(&device.read_with(4096).unwrap()).len(), 2);
 }
 
-/// §5 interface gone: a sleeping read ends with `ENXIO`; without immediate mode what is in the store
-/// is not given (only to a non-blocking read).
+/// §5 interface gone: a sleeping read ends with `ENXIO`; without immediate mode what is in the
+/// store is not given (only to a non-blocking read).
 #[test]
 fn a_sleeping_read_ends_with_its_interface() {
     let (kernel, _control, sender) = wired(MacOs::V15);

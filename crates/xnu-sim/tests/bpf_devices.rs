@@ -1,7 +1,6 @@
 //! BPF devices: opening, requests, filters, what they see. Each behaviour by its row of the
 //! contract.
 
-#[allow(dead_code, reason = "each test program uses its part")]
 mod common;
 mod support;
 
@@ -159,8 +158,8 @@ fn a_sign_extended_request_is_none() {
     assert_eq!(device.ioctl(BIOCIMMEDIATE, &mut [1, 0, 0, 0]), Ok(()));
 }
 
-/// §5 BIOCSBLEN, C20: 4,096 unless said otherwise; clamped and told; 32 at least; 512 KiB at most up
-/// to 12, twice that when the device drops the oldest; 32 MiB since 13.
+/// §5 BIOCSBLEN, C20: 4,096 unless said otherwise; clamped and told; 32 at least; 512 KiB at most
+/// up to 12, twice that when the device drops the oldest; 32 MiB since 13.
 #[test]
 fn buffer_lengths_are_clamped_by_version() {
     for version in MacOs::ALL {
@@ -308,8 +307,8 @@ fn immediate_is_the_low_byte() {
     assert_eq!(common::events(&kernel, &queue).len(), 1);
 }
 
-/// §1b SEESENT, DIRECTION: 0 shows what comes in alone, anything else both; DIRECTION also what goes
-/// out alone, or nothing, since 14.0.
+/// §1b SEESENT, DIRECTION: 0 shows what comes in alone, anything else both; DIRECTION also what
+/// goes out alone, or nothing, since 14.0.
 #[test]
 fn directions() {
     for version in MacOs::ALL {
@@ -590,8 +589,8 @@ fn input_is_disabled_and_enabled() {
     drop(control);
 }
 
-/// M7: several devices on an interface each get a copy; and taps see frames whatever the interface's
-/// own state (§4 data path: neither promiscuous mode nor `IFF_UP` matters on feth).
+/// M7: several devices on an interface each get a copy; and taps see frames whatever the
+/// interface's own state (§4 data path: neither promiscuous mode nor `IFF_UP` matters on feth).
 #[test]
 fn each_device_gets_a_copy_though_the_interface_is_down() {
     let (kernel, control, device, sender) = wired(MacOs::V15);

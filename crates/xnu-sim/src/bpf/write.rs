@@ -11,6 +11,7 @@ impl Machine {
     /// One write: a frame, or records of a batch; how many bytes were taken.
     pub(crate) fn bpf_write(&mut self, minor: u32, bytes: &[u8]) -> Result<usize> {
         let device = self.bpf.device(minor)?;
+        let opened_by = device.opened_by;
         device.counts.writes += 1;
         let moved = self.bpf_move_in(minor, bytes);
         if moved.is_err() {
@@ -23,7 +24,7 @@ impl Machine {
             if !is_raw {
                 self.complete_header(interface, &mut frame)?;
             }
-            last = self.output(interface, frame);
+            last = self.raw_output(opened_by, interface, frame);
             if last == Err(ENXIO) {
                 break;
             }
