@@ -5,7 +5,7 @@ use xnu_sys::{InterfaceName, Kernel};
 use super::list::unless_gone;
 use super::tag::{Owner, Tag};
 use super::units::{BRIDGE, FETH, unit_of};
-use super::{Interfaces, failure};
+use super::{Interfaces, failure, interface_name};
 use crate::{Call, Error};
 
 /// An interface that was destroyed since its owner is dead.
@@ -33,19 +33,32 @@ impl<K: Kernel> Interfaces<K> {
         &self,
         mut is_alive: impl FnMut(Owner) -> bool,
     ) -> Result<Vec<Reaped>, Error> {
-        let call = Call::OnSystem { what: "destroy what dead switches left behind" };
         let mut reaped = Vec::new();
-        for name in self.software_interfaces(&call)? {
-            let read = unless_gone(self.control.description(name));
-            let Some(text) = read.map_err(failure::of(&call))? else { continue };
-            let Some(tag) = Tag::in_description(&text) else { continue };
+        for (name, tag) in self.tagged()? {
             if is_alive(tag.owner()) {
                 continue;
             }
-            self.destroy_if_there(name).map_err(failure::of(&call))?;
-            reaped.push(Reaped { name: name.to_string(), tag });
+            let call = Call::OnSystem { what: "destroy what dead switches left behind" };
+            let known = interface_name(&call, &name)?;
+            self.destroy_if_there(known).map_err(failure::of(&call))?;
+            reaped.push(Reaped { name, tag });
         }
         Ok(reaped)
+    }
+
+    /// The feths and bridges that carry a [`Tag`], in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`Error::Xnu`] when the interfaces cannot be listed, or one cannot be asked.
+    pub fn tagged(&self) -> Result<Vec<(String, Tag)>, Error> {
+        let call = Call::OnSystem { what: "find what switches made" };
+        let mut tagged = Vec::new();
+        for name in self.software_interfaces(&call)? {
+            let read = unless_gone(self.control.description(name));
+            let Some(text) = read.map_err(failure::of(&call))? else { continue };
+            tagged.extend(Tag::in_description(&text).map(|tag| (name.to_string(), tag)));
+        }
+        Ok(tagged)
     }
 
     /// The interfaces that this crate could have made, by number.

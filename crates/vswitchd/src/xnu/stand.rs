@@ -36,6 +36,8 @@ pub(super) struct Stand<K: Kernel> {
     plan: Plan,
     /// Nothing is looked at before, unless an event says so.
     look_at: Nanos,
+    /// Something of this stand's could not be taken away, and is still there.
+    has_leftovers: bool,
     /// What was told last of what cannot be mended now.
     told: Option<String>,
     tally: Tally,
@@ -80,6 +82,7 @@ impl<K: Kernel> Stand<K> {
             events,
             plan,
             look_at: Nanos(0),
+            has_leftovers: false,
             told: None,
             tally,
         };
@@ -140,11 +143,19 @@ impl<K: Kernel> Stand<K> {
         let pair_stands = self.pair_stands()?;
         if !pair_stands {
             // What is left of it goes; its names may be in use by the kernel for a while yet.
-            self.pair = None;
+            if let Some(pair) = self.pair.take()
+                && let Err(error) = pair.destroy()
+            {
+                tracing::warn!(%error, "a part of the pair is left; it is looked for again");
+                self.has_leftovers = true;
+            }
             self.make_pair()?;
         }
         self.set_up()?;
         let link = if pair_stands && has_link { None } else { Some(self.open_link()?) };
+        if self.has_leftovers {
+            self.sweep()?;
+        }
         // The link is handed over whatever becomes of the membership: that is tried again.
         if let Err(error) = self.join() {
             tracing::warn!("cannot join {}: {error}", self.plan.bridge);
@@ -157,6 +168,20 @@ impl<K: Kernel> Stand<K> {
                 Tended::Built(Box::new(link))
             }
         })
+    }
+
+    /// Takes away what could not be when it should have been: all that is tagged as this stand's and
+    /// is no part of it.
+    fn sweep(&mut self) -> Result<(), XnuError> {
+        let (tag, ends) = (self.tag(), self.ends());
+        for (name, of) in self.interfaces.tagged()? {
+            let is_end = ends.as_ref().is_some_and(|(a, b)| name == *a || name == *b);
+            if of == tag && !is_end && name != self.plan.bridge {
+                self.interfaces.destroy(&name)?;
+            }
+        }
+        self.has_leftovers = false;
+        Ok(())
     }
 
     /// What the kernel told since the last look.
@@ -244,7 +269,10 @@ impl<K: Kernel> Stand<K> {
         let options =
             FethOptions { mtu, up: true, tag: Some(self.tag()), ..FethOptions::default() };
         let kernel = self.interfaces.kernel().clone();
-        self.pair = Some(OwnedInterface::feth_pair(kernel, &options)?);
+        let pair = OwnedInterface::feth_pair(kernel, &options);
+        // What was half made is taken away again; if that failed, too, it is there still.
+        self.has_leftovers |= pair.is_err();
+        self.pair = Some(pair?);
         Ok(())
     }
 
@@ -331,6 +359,16 @@ struct News {
     is_touched: bool,
     /// An end of the pair is going, or gone.
     is_going: bool,
+}
+
+impl<K: Kernel> Drop for Stand<K> {
+    fn drop(&mut self) {
+        if self.has_leftovers
+            && let Err(error) = self.sweep()
+        {
+            tracing::warn!(%error, "something of the uplink's is left behind");
+        }
+    }
 }
 
 impl<K: Kernel> Drop for Lent<K> {

@@ -124,6 +124,8 @@ impl<K: Kernel> UplinkPort<K> {
                 Sent::until(taken, SendFault::NoPeer)
             }
             Error::TooShort { .. } => Sent::until(taken, SendFault::Lost),
+            // What went before is not sent again.
+            _ if taken > 0 => Sent::all(taken),
             error => {
                 // Refused as a whole: nothing went, and the socket takes the same frames.
                 tracing::debug!(%error, "no batches any more");
