@@ -10,6 +10,8 @@ mod frame;
 mod plan;
 mod station;
 
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,11 +31,11 @@ use station::{Habit, Shared, SimStation, World, lock};
 /// Without a number asked for: at most so many, for so long, but never fewer than the least.
 const SEEDS_DEFAULT: u64 = 3_000;
 const SEEDS_LEAST: u64 = 50;
-const SEEDS_TIME: Duration = Duration::from_secs(40);
+const SEEDS_TIME: Duration = Duration::from_secs(45);
 
 /// How long things go wrong, and how long everything may take to be well again.
-const TROUBLE: Duration = Duration::from_millis(1_500);
-const RECOVERY: Duration = Duration::from_millis(4_000);
+const TROUBLE: Duration = Duration::from_millis(1_200);
+const RECOVERY: Duration = Duration::from_millis(3_000);
 
 /// The accounting is looked at after so many steps.
 const STEPS_PER_CHECK: u64 = 16;
@@ -56,15 +58,26 @@ fn no_seed_breaks_it() {
         Some(asked) => seeds >= asked,
         None => seeds >= SEEDS_LEAST && (seeds >= SEEDS_DEFAULT || start.elapsed() > SEEDS_TIME),
     };
-    let (mut seeds, mut delivered, mut mended) = (0, 0, 0);
-    while !is_enough(seeds) {
-        let seed = seeds;
-        seeds += 1;
-        let _says_how_to_replay = Replay(seed);
-        let outcome = run(seed);
-        delivered += outcome.delivered;
-        mended += outcome.mended;
-    }
+    let (next, delivered, mended) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if is_enough(seed) {
+                        return;
+                    }
+                    let _says_how_to_replay = Replay(seed);
+                    let outcome = run(seed);
+                    delivered.fetch_add(outcome.delivered, Ordering::Relaxed);
+                    mended.fetch_add(outcome.mended, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let seeds = next.into_inner() - threads as u64;
+    let (delivered, mended) = (delivered.into_inner(), mended.into_inner());
     println!("{seeds} seeds: {delivered} frames delivered, {mended} things mended");
     assert!(delivered > 300 * seeds, "the simulation has hardly any traffic");
     assert!(mended > seeds / 2, "hardly anything was broken");
@@ -174,6 +187,7 @@ impl Run {
                 rng: Rng::new(seed.wrapping_mul(31) + number as u64),
                 acts_at_ns: mac.kernel.uptime_ns() + rng.below(1_000_000),
                 frame_max: if number < 2 { 9014 } else { 1514 },
+                buffer: vec![0; 66_000],
             };
             mac.operator.add_actor(Box::new(actor));
         }

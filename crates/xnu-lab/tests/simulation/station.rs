@@ -52,6 +52,8 @@ pub(crate) struct SimStation {
     pub(crate) acts_at_ns: u64,
     /// The largest frame it sends by itself.
     pub(crate) frame_max: usize,
+    /// What it reads into.
+    pub(crate) buffer: Vec<u8>,
 }
 
 impl SimStation {
@@ -63,12 +65,11 @@ impl SimStation {
             _ => self.rng.place(40),
         };
         let Some(wire) = &mut self.wire else { return false };
-        let mut buffer = vec![0; 66_000];
         let mut has_read = false;
         for _ in 0..most {
-            let Some(len) = wire.receive(&mut buffer) else { break };
+            let Some(len) = wire.receive(&mut self.buffer) else { break };
             has_read = true;
-            lock(&self.shared).checks.received(self.number, &buffer[..len]);
+            lock(&self.shared).checks.received(self.number, &self.buffer[..len]);
         }
         has_read
     }
@@ -87,7 +88,7 @@ impl SimStation {
     fn send_some(&mut self) -> bool {
         let stations = lock(&self.shared).stations;
         let mut has_sent = false;
-        for _ in 0..self.rng.below(24) {
+        for _ in 0..self.rng.below(12) {
             let to = match self.habit {
                 Habit::Sound { partner } => station(partner),
                 _ if self.rng.chance(8) => BROADCAST,
