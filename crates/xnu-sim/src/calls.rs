@@ -273,6 +273,11 @@ impl SimKernel {
                 bytes.put_u32(0, waiting);
                 Ok(())
             }
+            Object::Events(id) if request == FIONREAD => {
+                let waiting = machine.events_readable(id).unwrap_or(0);
+                bytes.put_u32(0, u32::try_from(waiting).unwrap_or(u32::MAX));
+                Ok(())
+            }
             Object::Bpf(minor) => machine.bpf_ioctl(minor, request, bytes, memory),
             Object::Events(id) if request >> 8 & 0xff == u64::from(b'e') => {
                 machine.events_ioctl(id, request, bytes)

@@ -225,9 +225,8 @@ impl Machine {
         if matches!(device.timer, Timer::Waiting(_)) {
             device.timer = Timer::Idle;
         }
-        if device.has_knote {
-            self.activate(Object::Bpf(minor));
-        }
+        let has_knote = device.has_knote;
+        self.activate_device(Object::Bpf(minor), has_knote);
     }
 
     /// `bpf_start_timer`: if the device has a timeout, and no timer yet.

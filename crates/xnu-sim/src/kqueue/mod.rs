@@ -168,11 +168,25 @@ impl Machine {
         self.activate_side(object, Side::Write);
     }
 
+    /// A device wakes who selects it, and its own knotes only if it knows that it has some (§5).
+    pub(crate) fn activate_device(&mut self, object: Object, knows_its_knotes: bool) {
+        for side in [Side::Read, Side::Write] {
+            self.activate_some(object, side, |is_by_select| is_by_select || knows_its_knotes);
+        }
+    }
+
     fn activate_side(&mut self, object: Object, side: Side) {
+        self.activate_some(object, side, |_| true);
+    }
+
+    /// Looks at an object's knotes again, those by `select` and its own as `is_woken` says.
+    fn activate_some(&mut self, object: Object, side: Side, is_woken: impl Fn(bool) -> bool) {
         let Some(knotes) = self.kqueues.by_object.get(&(object, side)) else { return };
         // The last one made comes first, as in XNU's list.
         for id in knotes.clone().into_iter().rev() {
-            if self.look(id).is_some() {
+            let source = self.kqueues.knote(id).map(|knote| knote.source);
+            let Some(Source::File { is_by_select, .. }) = source else { continue };
+            if is_woken(is_by_select) && self.look(id).is_some() {
                 self.activate_knote(id);
             }
         }
