@@ -46,3 +46,8 @@ pub use net::{EthernetOptions, Wire};
 pub use rng::Rng;
 pub use sim_kernel::{SimFd, SimKernel};
 pub use version::{Capabilities, MacOs, UnknownVersion};
+
+/// The README's example compiles, and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -365,6 +365,10 @@ fn on_12_the_message_that_found_no_room_is_counted() {
     assert_eq!(Batch::zeros(5, 1500).send(&kernel, &one), Ok(3));
     assert_eq!(Batch::zeros(5, 1500).send(&kernel, &one), Ok(1));
     assert_eq!(queued(&kernel, &other), 2);
+    // And so are empty messages after it, which nobody tried to send.
+    let sent = Batch::of([vec![0; 1500], vec![], vec![], vec![0; 9]]).send(&kernel, &one);
+    assert_eq!(sent, Ok(3));
+    assert_eq!(queued(&kernel, &other), 2);
 }
 
 /// C24: since 14.0 a message that is too big ends the list: `EMSGSIZE` if it is the first, else a

@@ -216,6 +216,8 @@ fn scheduled_acts_happen_in_their_order() {
             });
         });
     }
+    let moment = kernel.now() + Duration::from_millis(2);
+    kernel.schedule(Duration::from_millis(2), move |kernel| assert_eq!(kernel.now(), moment));
     kernel.run_for(Duration::from_millis(4));
     assert_eq!(receive(&kernel, &other), Ok(b"a".to_vec()));
     assert_eq!(receive(&kernel, &other), Err(Errno::EAGAIN));

@@ -64,7 +64,8 @@ fn a_one_shot_timer_fires_once_and_on_time() {
 #[test]
 fn a_timer_repeats_and_counts() {
     let (kernel, queue) = boot();
-    apply(&kernel, &queue, timer(EV_ADD, NOTE_USECONDS, 500)).expect("EV_ADD");
+    let add = kevent64_s { ext: [5, 6], ..timer(EV_ADD, NOTE_USECONDS, 500) };
+    apply(&kernel, &queue, add).expect("EV_ADD");
     for _ in 0..3 {
         let (took, count) = next(&kernel, &queue);
         assert_about(took, Duration::from_micros(500));
@@ -73,6 +74,7 @@ fn a_timer_repeats_and_counts() {
     kernel.run_for(Duration::from_micros(1700));
     let told = events(&kernel, &queue);
     assert_eq!((told[0].data, told[0].flags & EV_CLEAR), (3, EV_CLEAR));
+    assert_eq!(told[0].ext, [0, 6], "the first is the timer's own");
     assert_eq!(events(&kernel, &queue), []);
     // The beat is kept: four intervals and 200 microseconds more.
     let (took, count) = next(&kernel, &queue);

@@ -37,7 +37,7 @@ impl Machine {
             _ => own_room,
         };
         let mark = mark(lowat, socket.send_lowat, socket.send_space.bytes_max);
-        (room > 0 && room >= mark).then(|| Readiness::with(signed(room)))
+        (room >= mark).then(|| Readiness::with(signed(room)))
     }
 
     /// `FIONREAD`: addresses are counted too (M22).
