@@ -1,4 +1,5 @@
-//! Kqueues and faults on what has an interface: BPF devices, NDRV sockets, sockets of kernel events.
+//! Kqueues and faults on what has an interface: BPF devices, NDRV sockets, sockets of kernel
+//! events.
 
 mod common;
 mod support;
@@ -74,7 +75,8 @@ fn a_bpf_device_is_readable_by_what_a_read_gives() {
     assert_eq!(soon(&kernel, &queue), [80 + 78]);
 }
 
-/// §5 kqueue: detaching any knote makes the device forget that it has some: one for each descriptor.
+/// §5 kqueue: detaching any knote makes the device forget that it has some: one for each
+/// descriptor.
 #[test]
 fn deleting_one_of_two_knotes_silences_the_other() {
     let (kernel, _control) = boot();
@@ -87,7 +89,8 @@ fn deleting_one_of_two_knotes_silences_the_other() {
     assert_eq!(data(&events(&kernel, &one)), [78]);
 }
 
-/// §5 interface gone, C13: nobody is told; a read gives `ENXIO` when the interface is gone for good.
+/// §5 interface gone, C13: nobody is told; a read gives `ENXIO` when the interface is gone for
+/// good.
 #[test]
 fn a_bpf_device_is_not_told_that_its_interface_goes() {
     let (kernel, control) = boot();

@@ -86,8 +86,8 @@ proptest! {
         }
     }
 
-    /// §8: a level-triggered kqueue tells, at every moment, of exactly the sockets with something to
-    /// read, with all its bytes.
+    /// §8: a level-triggered kqueue tells, at every moment, of exactly the sockets with something
+    /// to read, with all its bytes.
     #[test]
     fn a_kqueue_tells_of_what_waits(
         version in any_version(),
