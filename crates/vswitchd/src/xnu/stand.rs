@@ -36,6 +36,8 @@ pub(super) struct Stand<K: Kernel> {
     plan: Plan,
     /// Nothing is looked at before, unless an event says so.
     look_at: Nanos,
+    /// The link that the port has, if it has one, is on a pair that is no more.
+    link_is_stale: bool,
     /// Something of this stand's could not be taken away, and is still there.
     has_leftovers: bool,
     /// What was told last of what cannot be mended now.
@@ -82,6 +84,7 @@ impl<K: Kernel> Stand<K> {
             events,
             plan,
             look_at: Nanos(0),
+            link_is_stale: false,
             has_leftovers: false,
             told: None,
             tally,
@@ -121,7 +124,8 @@ impl<K: Kernel> Stand<K> {
             return Tended::Kept;
         }
         self.look_at = now + LOOK_EVERY;
-        match self.mend(has_link && !news.is_going) {
+        self.link_is_stale |= news.is_going;
+        match self.mend(has_link && !self.link_is_stale) {
             Ok(tended) => {
                 self.told = None;
                 tended
@@ -133,7 +137,7 @@ impl<K: Kernel> Stand<K> {
                     self.told = Some(error);
                 }
                 // A link on a pair that is gone is of no use, and keeps it from going.
-                if has_link && self.pair.is_none() { Tended::Lost } else { Tended::Kept }
+                if has_link && self.link_is_stale { Tended::Lost } else { Tended::Kept }
             }
         }
     }
@@ -143,6 +147,7 @@ impl<K: Kernel> Stand<K> {
         let pair_stands = self.pair_stands()?;
         if !pair_stands {
             // What is left of it goes; its names may be in use by the kernel for a while yet.
+            self.link_is_stale = true;
             if let Some(pair) = self.pair.take()
                 && let Err(error) = pair.destroy()
             {
@@ -153,6 +158,7 @@ impl<K: Kernel> Stand<K> {
         }
         self.set_up()?;
         let link = if pair_stands && has_link { None } else { Some(self.open_link()?) };
+        self.link_is_stale = false;
         if self.has_leftovers {
             self.sweep()?;
         }
