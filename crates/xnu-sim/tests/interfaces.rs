@@ -642,6 +642,42 @@ fn requests_fail_as_planned() {
     assert_eq!(control.destroy("feth0"), Ok(()));
 }
 
+/// A card puts no runts on its wire, takes none from it, and takes nothing while it is down or
+/// without link.
+#[test]
+fn a_card_takes_and_gives_whole_frames_while_it_runs() {
+    let (kernel, control) = machine(MacOs::V15);
+    let wire = kernel.add_ethernet("en0", CARD, EthernetOptions::default());
+    let ndrv = Ndrv::on(&kernel, "en0");
+    assert_eq!(ndrv.send(&[0xff; 13]), Ok(13));
+    let_frames_through(&kernel);
+    assert_eq!(wire.take(), None);
+    assert_eq!(kernel.interface_drops("en0"), 1);
+    wire.send(&[0xff; 13]);
+    let_frames_through(&kernel);
+    assert!(kernel.host_received("en0").is_empty());
+    let comes_in = || {
+        wire.send(&frame(CARD, GUEST, "x"));
+        let_frames_through(&kernel);
+        !kernel.host_received("en0").is_empty()
+    };
+    assert!(comes_in());
+    wire.set_link(false);
+    assert!(!comes_in());
+    ndrv.send(&frame(GUEST, CARD, "x")).unwrap();
+    let_frames_through(&kernel);
+    assert_eq!(wire.take(), None, "lost");
+    wire.set_link(true);
+    control.down("en0");
+    assert!(!comes_in());
+    assert_eq!(ndrv.send(&frame(GUEST, CARD, "x")), Err(Errno::ENETDOWN));
+    control.up("en0");
+    assert!(comes_in());
+    ndrv.send(&frame(GUEST, CARD, "x")).unwrap();
+    let_frames_through(&kernel);
+    assert_eq!(wire.take(), Some(frame(GUEST, CARD, "x")));
+}
+
 /// §4 receive side: an input queue holds 8,192 frames; one more, and the oldest fifth goes.
 #[test]
 fn an_input_queue_loses_its_oldest_fifth() {

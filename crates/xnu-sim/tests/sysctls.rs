@@ -114,6 +114,11 @@ fn bpf_and_sockets_have_their_limits() {
         }
         let cap = if version >= MacOs::V13 { Ok(32 << 20) } else { Err(Errno::ENOENT) };
         assert_eq!(get(&kernel, "debug.bpf_bufsize_cap"), cap, "{version:?}");
+        let mode = if version >= MacOs::V14_0 { Ok(0) } else { Err(Errno::ENOENT) };
+        assert_eq!(get(&kernel, "kern.ipc.sendmsg_x_mode"), mode, "{version:?}");
+        let devices = set(&kernel, "debug.bpf_maxdevices", 512);
+        let expected = if version >= MacOs::V13 { Err(Errno::EPERM) } else { Ok(()) };
+        assert_eq!(devices, expected, "{version:?}: read-only since 13");
     }
 }
 
