@@ -21,3 +21,8 @@ pub use time::Nanos;
 #[cfg(all(doctest, target_os = "linux"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The example of docs/macos.md compiles, on a Mac.
+#[cfg(all(doctest, unix))]
+#[doc = include_str!("../../../docs/macos.md")]
+struct MacOs;
