@@ -288,6 +288,9 @@ fn a_filter_of_hosts_is_set_changed_and_taken_away() {
     let narrower = Some(HostFilter { mac: Some(GUEST), ipv4: None });
     interfaces.set_host_filter("bridge7", "en5", narrower).unwrap();
     assert_eq!(get(), narrower);
+    let other = Some(HostFilter { mac: None, ipv4 });
+    interfaces.set_host_filter("bridge7", "en5", other).unwrap();
+    assert_eq!(get(), other);
     interfaces.set_host_filter("bridge7", "en5", None).unwrap();
     assert_eq!(get(), None);
     for mac in [[1, 0, 0, 0, 0, 1], [0; 6], [0xff; 6]] {

@@ -1,6 +1,5 @@
 //! Requests about interfaces, one method for each, with Rust's types and the kernel's errors.
 
-use xnu_sys::if_media::{IFM_ACTIVE, IFM_AVALID};
 use xnu_sys::net_if::ifreq;
 use xnu_sys::net_if_private::if_descreq;
 use xnu_sys::sys_sockio::{
@@ -71,13 +70,7 @@ impl<K: Kernel> Control<K> {
     pub(super) fn media(&self, name: InterfaceName) -> Result<Media> {
         let mut list = Vec::new();
         let state = self.socket.media(name, &mut list)?;
-        let (status, active) = (state.ifm_status, state.ifm_active);
-        Ok(Media {
-            is_known: status & IFM_AVALID != 0,
-            has_link: status & IFM_ACTIVE != 0,
-            active,
-            choices: list,
-        })
+        Ok(Media::of(state.ifm_status, state.ifm_active, list))
     }
 
     /// Gives an interface another link-layer address.

@@ -1,6 +1,7 @@
 //! Media: whether an interface has a link.
 
 use xnu_sys::Kernel;
+use xnu_sys::if_media::{IFM_ACTIVE, IFM_AVALID};
 
 use super::{Interfaces, failure, interface_name};
 use crate::{Call, Error, Flags, OperState};
@@ -20,6 +21,12 @@ pub struct Media {
 }
 
 impl Media {
+    /// `status` has the bits of `ifm_status`.
+    pub(super) fn of(status: i32, active: i32, choices: Vec<i32>) -> Self {
+        let (is_known, has_link) = (status & IFM_AVALID != 0, status & IFM_ACTIVE != 0);
+        Self { is_known, has_link, active, choices }
+    }
+
     /// Whether there is a link. A feth has one while it has a peer.
     #[must_use]
     pub fn is_active(&self) -> bool {
@@ -74,6 +81,20 @@ mod tests {
         assert!(media(true, true, &[]).is_active());
         assert!(!media(false, true, &[0x20]).is_active(), "ACTIVE without AVALID says nothing");
         assert!(!media(true, false, &[0x20]).is_active());
+    }
+
+    #[test]
+    fn the_status_is_two_bits() {
+        for (status, is_known, has_link) in [
+            (0, false, false),
+            (1, true, false),
+            (2, false, true),
+            (3, true, true),
+            (4, false, false),
+        ] {
+            let media = Media::of(status, 0x20, vec![0x20]);
+            assert_eq!((media.is_known, media.has_link), (is_known, has_link), "{status}");
+        }
     }
 
     #[test]
