@@ -149,44 +149,6 @@ fn a_chosen_name_is_waited_for_but_not_for_ever() {
 }
 
 #[test]
-fn peers_are_made_and_parted() {
-    let (_, interfaces) = mac_with_bridge();
-    let one = interfaces.create_feth(&FethOptions::default()).unwrap();
-    let two = interfaces.create_feth(&FethOptions::default()).unwrap();
-    let three = interfaces.create_feth(&FethOptions::default()).unwrap();
-    assert_eq!(interfaces.peer(&one).unwrap(), None);
-    interfaces.set_peer(&one, &two).unwrap();
-    assert_eq!(interfaces.peer(&two).unwrap().as_ref(), Some(&one));
-
-    for (a, b, whose, of) in
-        [(&one, &three, &one, &two), (&three, &two, &two, &one), (&one, &two, &one, &two)]
-    {
-        match interfaces.set_peer(a, b).unwrap_err() {
-            Error::HasPeer { name, peer, .. } => assert_eq!((&name, &peer), (whose, of)),
-            other => panic!("{other}"),
-        }
-    }
-    interfaces.clear_peer(&two).unwrap();
-    interfaces.clear_peer(&two).unwrap();
-    assert_eq!(interfaces.peer(&one).unwrap(), None);
-    interfaces.set_peer(&three, &two).unwrap();
-
-    let error = interfaces.set_peer(&one, &one).unwrap_err();
-    assert!(matches!(error, Error::SameName { .. }), "the kernel would do it: {error}");
-    for (a, b) in [(&*one, "en5"), ("bridge7", &*one)] {
-        let error = interfaces.set_peer(a, b).unwrap_err();
-        assert!(matches!(error, Error::NotAFeth { .. }), "{error}");
-    }
-    for name in ["en5", "bridge7", "lo0"] {
-        assert!(matches!(interfaces.peer(name), Err(Error::NotAFeth { .. })), "{name}");
-        assert!(matches!(interfaces.clear_peer(name), Err(Error::NotAFeth { .. })), "{name}");
-    }
-    assert_eq!(interfaces.members("bridge7").unwrap().len(), 1, "no bridge lost a member by it");
-    let error = interfaces.set_peer(&one, "feth9").unwrap_err();
-    assert!(matches!(&error, Error::NotFound { name, .. } if name == "feth9"), "{error}");
-}
-
-#[test]
 fn a_peer_that_goes_just_then_is_named() {
     let (kernel, interfaces) = mac();
     let one = interfaces.create_feth(&FethOptions::default()).unwrap();

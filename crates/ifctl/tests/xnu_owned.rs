@@ -91,24 +91,6 @@ fn what_cannot_be_known_is_not_left_behind() {
 }
 
 #[test]
-fn descriptions_are_text_of_a_length() {
-    let (_, interfaces) = mac_with_bridge();
-    assert_eq!(interfaces.description("en5").unwrap(), None);
-    interfaces.set_description("en5", "the office's").unwrap();
-    assert_eq!(interfaces.description("en5").unwrap().as_deref(), Some("the office's"));
-    assert_eq!(interfaces.tag("en5").unwrap(), None);
-    let longest = "x".repeat(128);
-    interfaces.set_description("en5", &longest).unwrap();
-    assert_eq!(interfaces.description("en5").unwrap(), Some(longest));
-    match interfaces.set_description("en5", &"x".repeat(129)).unwrap_err() {
-        Error::TextTooLong { len: 129, max: 128, .. } => {}
-        other => panic!("{other}"),
-    }
-    interfaces.set_description("en5", "").unwrap();
-    assert_eq!(interfaces.description("en5").unwrap(), None);
-}
-
-#[test]
 fn orphans_of_the_dead_are_destroyed_and_nothing_else() {
     let (kernel, interfaces) = mac_with_bridge();
     // What a dead switch left: a pair in a bridge of its own.

@@ -9,6 +9,7 @@ use std::io::Write as _;
 
 #[cfg(target_os = "linux")]
 pub mod netns;
+pub mod own_kernel;
 pub mod tcpdump;
 
 /// Says that the running test cannot run here, and why. Call it, then return from the test.

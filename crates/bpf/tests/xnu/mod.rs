@@ -20,8 +20,8 @@ impl<K: Kernel> Pair<K> {
     /// Two new feths, peers, up, MTU 1500. `EPERM`: not root.
     pub(crate) fn create(kernel: &K) -> Result<Self, SyscallError> {
         let control = Descriptor::control(kernel.clone())?;
-        let v = create(&control, "feth")?;
-        let b = create(&control, "feth")?;
+        let v = create_free(&control)?;
+        let b = create_free(&control)?;
         let pair = Self { control, v, b };
         pair.join()?;
         for end in [v, b] {
@@ -133,6 +133,19 @@ fn create<K: Kernel>(
     let mut request = ifreq::new(name);
     control.request(SIOCIFCREATE, &mut request)?;
     Ok(InterfaceName::from_bytes(&request.ifr_name).expect("the kernel's own name"))
+}
+
+/// A feth of the first free unit of those that are the tests': low ones are other programs', and a
+/// switch may be running with its own.
+fn create_free<K: Kernel>(control: &Descriptor<K, Control>) -> Result<InterfaceName, SyscallError> {
+    let mut units = 20_600..20_700;
+    loop {
+        let unit = units.next().expect("a free unit");
+        match create(control, &format!("feth{unit}")) {
+            Err(error) if matches!(error.errno, Errno::EEXIST | Errno::EBUSY) => {}
+            result => return result,
+        }
+    }
 }
 
 /// The Ethernet type of the tests' frames (IEEE 802, local experimental 1): what a host's own stack

@@ -15,6 +15,7 @@ mod uplink;
 
 use std::sync::Arc;
 
+use ifctl::Kind;
 use ifctl::xnu::{Interfaces, Owner, Severity};
 use vswitch::MacAddr;
 use vswitch::poller::Kqueue;
@@ -135,8 +136,10 @@ impl<K: Kernel, A: Attach<K>> Platform for Xnu<K, A> {
                 uplink::on_interface(interfaces, name, addresses, self.tally.clone())?
             }
             UplinkSpec::Bridge { bridge, create, member } => {
-                // A bridge that is made here has no MTU yet: it takes over the pair's.
-                let mtu = interfaces.find(bridge).map_or(1500, |found| found.mtu);
+                // A bridge that is made here has no MTU yet: it takes over the pair's. What is no
+                // bridge is refused for that below, whatever MTU it has.
+                let found = interfaces.find(bridge).ok().filter(|of| of.kind == Kind::Bridge);
+                let mtu = found.map_or(1500, |found| found.mtu);
                 self.check_host(&interfaces, mtu)?;
                 let plan = stand::Plan {
                     bridge: bridge.clone(),

@@ -1,25 +1,19 @@
 //! BPF devices on the kernel of the Mac that this runs on, as root.
 #![cfg(target_os = "macos")]
 
-use xnu_sys::{Errno, Host};
+use xnu_sys::Host;
 
 mod device;
 mod xnu;
-
-fn on_the_host(test: fn(&xnu::Pair<Host>)) {
-    match xnu::Pair::create(&Host) {
-        Ok(pair) => test(&pair),
-        Err(error) if error.errno == Errno::EPERM => testkit::skip("wants root"),
-        Err(error) => panic!("a pair of feths: {error}"),
-    }
-}
 
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
         $(
             #[test]
             fn $name() {
-                on_the_host(device::$name);
+                testkit::own_kernel::run(|| {
+                    device::$name(&xnu::Pair::create(&Host).expect("a pair of feths"));
+                });
             }
         )*
     };

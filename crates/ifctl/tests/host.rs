@@ -1,0 +1,12 @@
+//! The contract on the kernel of the Mac that this runs on, as root.
+#![cfg(target_os = "macos")]
+
+mod contract;
+
+use xnu_sys::Host;
+
+fn on_the_host(test: fn(&Host)) {
+    testkit::own_kernel::run(|| test(&Host));
+}
+
+contract::contract!(on_the_host);
