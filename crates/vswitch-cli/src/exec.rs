@@ -2,25 +2,22 @@
 
 use std::ffi::OsString;
 use std::os::fd::{IntoRawFd, OwnedFd};
-use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use command_fds::{CommandFdExt, FdMapping};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Gid, Pid, Uid};
+use nix::unistd::Pid;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use vswitchd::MacAddr;
 use vswitchd::access::{self, Caller};
 use vswitchd::config::{Attachment, Network, PortSpec, UplinkSpec};
+use vswitchd::host::card_pair;
 
 use crate::failure::Failure;
 use crate::host::{self, NetworkOptions};
 use crate::signals;
-
-#[cfg_attr(target_os = "macos", path = "exec/user_macos.rs")]
-mod user;
 
 /// Run a command with its network card on descriptor 3, and a switch for as long as it runs.
 ///
@@ -76,7 +73,7 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
         None => Caller::from_sudo(),
     };
     let (ours, theirs) =
-        UnixDatagram::pair().map_err(|error| Failure::new("make a pair of sockets", error))?;
+        card_pair().map_err(|error| Failure::new("make a pair of sockets", error))?;
     // As if it had been passed to the switch, which takes it over.
     fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
         .map_err(|errno| Failure::new("pass on a socket", errno))?;
@@ -89,7 +86,7 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     let network = Network { name: arguments.network.name, uplink: arguments.uplink, ports, access };
     let caught = signals::catch()?;
     let mut service = host::start(network)?;
-    let mut child = spawn(&arguments.command, theirs.into(), who)?;
+    let mut child = spawn(&arguments.command, theirs, who)?;
     let id = rustix::process::Pid::from_child(&child);
     let pid = Pid::from_raw(id.as_raw_pid());
     // It may have ended this very moment; then there is nobody to tell. Its number stays its own:
@@ -140,21 +137,19 @@ pub(crate) fn become_command(arguments: &[OsString]) -> ExitCode {
     let (Some(who), Some(name)) = (arguments.first(), arguments.get(1)) else {
         return ExitCode::from(2);
     };
-    let mut command = Command::new(name);
-    command.args(&arguments[2..]);
-    if let Some(failure) = change_user(&who.to_string_lossy(), &mut command) {
+    if let Some(failure) = change_user(&who.to_string_lossy()) {
         eprintln!("vswitch: {failure}");
         return ExitCode::from(126);
     }
-    let error = command.exec();
+    let error = Command::new(name).args(&arguments[2..]).exec();
     let failure = Failure::new(format!("run {}", name.to_string_lossy()), &error);
     eprintln!("vswitch: {failure}");
     // As a shell does: 127 when there is no such command, 126 when it cannot be run.
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-/// Has `command` run as `who` (user and group as numbers; empty for whoever it is now).
-fn change_user(who: &str, command: &mut Command) -> Option<Failure> {
+/// Makes this process `who`'s (user and group as numbers; empty for whoever it is now).
+fn change_user(who: &str) -> Option<Failure> {
     let (uid, gid) = who.split_once(':')?;
     let failed = |why: &dyn std::fmt::Display| {
         Some(
@@ -165,10 +160,8 @@ fn change_user(who: &str, command: &mut Command) -> Option<Failure> {
     let (Ok(uid), Ok(gid)) = (uid.parse::<u32>(), gid.parse::<u32>()) else {
         return failed(&"no number");
     };
-    if Uid::from_raw(uid) == Uid::effective() {
-        return None;
-    }
-    user::change(Uid::from_raw(uid), Gid::from_raw(gid), command).err().and_then(|e| failed(&e))
+    let who = Caller { uid: uid.into(), gid: gid.into() };
+    who.take_over_process().err().and_then(|error| failed(&error))
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {

@@ -5,7 +5,7 @@ use std::io;
 use vswitchd::Service;
 use vswitchd::access::Access;
 use vswitchd::config::{NAME_RULE, Network, is_name};
-use vswitchd::linux::Linux;
+use vswitchd::host::HostPlatform;
 use vswitchd::report::Stopped;
 
 use crate::failure::Failure;
@@ -50,8 +50,8 @@ impl NetworkOptions {
 }
 
 /// Brings a service up, or says why not.
-pub(crate) fn start(network: Network) -> Result<Service<Linux>, Failure> {
-    Service::start(&mut Linux::default(), network)
+pub(crate) fn start(network: Network) -> Result<Service<HostPlatform>, Failure> {
+    Service::start(&mut HostPlatform::default(), network)
         .map_err(|error| Failure::new("start the switch", error))
 }
 

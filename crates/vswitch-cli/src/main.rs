@@ -6,16 +6,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bridge;
-#[cfg(target_os = "linux")]
 mod exec;
 mod failure;
 mod filter;
-#[cfg(target_os = "linux")]
 mod host;
 mod interface;
 mod output;
 mod probe;
-#[cfg(target_os = "linux")]
 mod run;
 mod signals;
 
@@ -29,9 +26,7 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    #[cfg(target_os = "linux")]
     Run(run::Arguments),
-    #[cfg(target_os = "linux")]
     Exec(exec::Arguments),
     #[command(name = "if")]
     Interface(interface::Arguments),
@@ -41,16 +36,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    #[cfg(target_os = "linux")]
     let words: Vec<_> = std::env::args_os().collect();
-    #[cfg(target_os = "linux")]
     if words.get(1).is_some_and(|word| word == exec::BECOME) {
         return exec::become_command(&words[2..]);
     }
     let done = match Arguments::parse().command {
-        #[cfg(target_os = "linux")]
         Command::Run(arguments) => run::main(arguments),
-        #[cfg(target_os = "linux")]
         Command::Exec(arguments) => exec::main(arguments),
         Command::Interface(arguments) => interface::main(arguments),
         Command::Bridge(arguments) => bridge::main(arguments),

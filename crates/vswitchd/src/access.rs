@@ -1,6 +1,11 @@
 //! Who may use the ports' sockets.
 
-use nix::unistd::{Gid, Group, Uid, User};
+use std::ffi::CString;
+use std::io;
+
+use nix::unistd::{Gid, Group, Uid, User, setgid, setuid};
+
+use crate::host::take_on_groups;
 
 /// Owner, group and mode of the sockets' paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +82,23 @@ impl Caller {
             gid: Gid::from_raw(number("SUDO_GID")?),
         };
         Uid::effective().is_root().then_some(caller)
+    }
+
+    /// Makes this process the user's, with all its groups, and for good; nothing when it is already.
+    /// To be called where nothing else runs in the process.
+    ///
+    /// # Errors
+    /// What the system says: only root may.
+    pub fn take_over_process(self) -> io::Result<()> {
+        if self.uid == Uid::effective() {
+            return Ok(());
+        }
+        // The user's other groups too: on Linux a VM needs kvm's.
+        let name = User::from_uid(self.uid).ok().flatten();
+        let name = name.and_then(|user| CString::new(user.name).ok());
+        take_on_groups(name.as_deref(), self.gid)?;
+        setgid(self.gid)?;
+        Ok(setuid(self.uid)?)
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod config;
+pub mod host;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod platform;

@@ -68,6 +68,11 @@ impl<K: Kernel, T> Descriptor<K, T> {
         &self.fd
     }
 
+    /// The open descriptor, on its own.
+    pub fn into_fd(self) -> K::Fd {
+        self.fd
+    }
+
     /// Its number.
     pub fn number(&self) -> i32 {
         K::number(&self.fd)

@@ -30,6 +30,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/xnu-sys/src/descriptor/lists.rs", "the kernel writes lists behind pointers"),
     ("crates/xnu-sys/src/host/addresses.rs", "getifaddrs(3) gives a list linked by pointers"),
     ("crates/xnu-sys/src/host/elsewhere.rs", "has the face's unsafe methods, never callable"),
+    ("crates/xnu-sys/src/host/groups.rs", "initgroups(3) and setgroups(2) take pointers"),
     ("crates/xnu-sys/src/host/macos.rs", "system calls take pointers and give descriptors"),
     ("crates/xnu-sys/src/host/message_calls.rs", "a symbol becomes the function that it is"),
     ("crates/xnu-sys/src/host/process.rs", "proc_pidinfo(3) writes by pointer"),

@@ -1,5 +1,6 @@
 //! Cables to a switch's ports, in real time.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
@@ -220,11 +221,21 @@ const RETRY_MIN: Duration = Duration::from_millis(10);
 const RETRY_MAX: Duration = Duration::from_millis(250);
 /// Asked for in each direction; the kernel may grant less.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// Enough for the largest frame.
+const SOCKET_BUFFER_LEAST_BYTES: usize = 128 << 10;
 
+/// Gives a socket as much room as the kernel allows: less costs speed, not frames. Linux cuts what
+/// is too much; macOS up to 14.3 refuses it, and then the half is asked for.
 fn widen_buffers(socket: socket2::SockRef<'_>) {
-    // As much as the kernel allows: less costs speed, not frames.
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+    widen(|bytes| socket.set_send_buffer_size(bytes));
+    widen(|bytes| socket.set_recv_buffer_size(bytes));
+}
+
+fn widen(ask: impl Fn(usize) -> io::Result<()>) {
+    let mut bytes = SOCKET_BUFFER_BYTES;
+    while bytes >= SOCKET_BUFFER_LEAST_BYTES && ask(bytes).is_err() {
+        bytes /= 2;
+    }
 }
 
 fn check_path(path: &Path) -> Result<(), LinkError> {
@@ -240,3 +251,29 @@ fn check_path(path: &Path) -> Result<(), LinkError> {
 const PATH_LEN_MAX: usize = 107;
 #[cfg(not(target_os = "linux"))]
 const PATH_LEN_MAX: usize = 103;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn room_that_is_refused_is_asked_for_by_half() {
+        let granted = |limit: usize| {
+            let (asked, granted) = (Cell::new(0), Cell::new(0));
+            widen(|bytes| {
+                asked.set(asked.get() + 1);
+                if bytes > limit {
+                    return Err(io::Error::other("too much"));
+                }
+                granted.set(bytes);
+                Ok(())
+            });
+            (asked.get(), granted.get())
+        };
+        assert_eq!(granted(usize::MAX), (1, 4 << 20));
+        assert_eq!(granted(3 << 20), (2, 2 << 20));
+        assert_eq!(granted(0), (6, 0));
+    }
+}

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ifctl::xnu::Owner;
-use vswitch::port::unix::{
-    Access as SocketAccess, Inherited, StreamConnectPort, StreamListener, inherit,
-};
+use vswitch::port::unix::{Inherited, StreamConnectPort, StreamListener, inherit};
 use vswitch::port::xnu::{DatagramPort, UnixgramPort};
 use xnu_sys::{Descriptor, Host, Kernel as _};
 
@@ -36,7 +34,7 @@ impl Attach<Host> for HostAttach {
         attachment: Attachment,
         access: Access,
     ) -> Result<Attached, XnuError> {
-        let access = SocketAccess { owner: access.owner, group: access.group, mode: access.mode };
+        let access = access.of_sockets();
         Ok(match attachment {
             Attachment::Fd(number) => match inherit(number).map_err(refused)? {
                 Inherited::Datagram(socket) => {

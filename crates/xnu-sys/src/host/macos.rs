@@ -17,6 +17,7 @@ use crate::sys_un::{LOCAL_PEERCRED, LOCAL_PEERTOKEN, SOL_LOCAL};
 use crate::{Errno, InterfaceAddress, Kernel, SocketAddress};
 
 mod addresses;
+mod groups;
 mod libc_check;
 mod message_calls;
 mod process;

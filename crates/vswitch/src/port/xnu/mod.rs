@@ -17,12 +17,4 @@ pub use link::{FILTER_ADDRESSES_MAX, Link, LinkError, LinkOptions};
 pub use unixgram::{Place, UnixgramPort, Unreached};
 pub use uplink::{LinkKeeper, Tended, UplinkPort};
 
-/// How often a port looks whether what it is on is still, or again, there: XNU tells of neither a
-/// dead peer nor an interface that went.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
-
-/// The next time to look: all ports at the same moments, so that an idle switch wakes once for all.
-fn next_look(now: crate::time::Nanos) -> crate::time::Nanos {
-    let every = u64::try_from(LOOK_EVERY.as_nanos()).unwrap_or(u64::MAX);
-    crate::time::Nanos((now.0 / every + 1).saturating_mul(every))
-}
+use super::upkeep::next_look;
