@@ -26,11 +26,7 @@ use crate::signals;
 /// When it ends, the switch ends too, with the command's exit code (128 and the signal's number
 /// when a signal ended it). SIGINT and SIGTERM are passed on to it.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "\
-Examples:
-  QEMU on the bridge br0:
-    sudo vswitch exec --uplink bridge:br0 -- qemu-system-x86_64 -nographic \\
-      -netdev dgram,id=n,local.type=fd,local.str=3 -device virtio-net-pci,netdev=n disk.img")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     network: NetworkOptions,
@@ -168,3 +164,17 @@ fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
+
+const EXAMPLES: &str = if cfg!(target_os = "macos") {
+    "\
+Examples:
+  vfkit on a bridge with the card en1, both ends of its card with large buffers:
+    sudo vswitch exec --uplink bridge:bridge7,create,member=en1 --mac 52:54:00:00:00:01 -- \\
+      vfkit --device virtio-net,fd=3,mac=52:54:00:00:00:01 …"
+} else {
+    "\
+Examples:
+  QEMU on the bridge br0:
+    sudo vswitch exec --uplink bridge:br0 -- qemu-system-x86_64 -nographic \\
+      -netdev dgram,id=n,local.type=fd,local.str=3 -device virtio-net-pci,netdev=n disk.img"
+};

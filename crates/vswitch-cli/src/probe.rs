@@ -27,7 +27,7 @@ Examples:
     vswitch probe --connect unixgram:/tmp/vm1.sock --ip 192.0.2.1/24 listen
     vswitch probe --connect stream:/tmp/vm2.sock --ip 192.0.2.2/24 ping 192.0.2.1
   Is there a DHCP server on the bridge?
-    vswitch probe --connect unixgram:/run/vm1.sock dhcp")]
+    vswitch probe --connect unixgram:/tmp/vm1.sock dhcp")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     guest: GuestOptions,

@@ -15,14 +15,7 @@ use crate::signals;
 /// ({"event":"stopped",…}, with the counters of each port); logs and a table of the counters go to
 /// stderr.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "\
-Examples:
-  A network of two VMs, without root; the first port is for vfkit, krunkit or QEMU's dgram:
-    vswitch run --uplink none --port vm1=unixgram:/tmp/vm1.sock --port vm2=stream:/tmp/vm2.sock
-  VMs on the host's bridge br0:
-    sudo vswitch run --uplink bridge:br0 --port vm1=unixgram:/run/vm1.sock,mac=52:54:00:00:00:01
-  A bridge of its own, with the card eth1 in it, taken away at the end:
-    sudo vswitch run --uplink bridge:br9,create,member=eth1 --port vm1=stream:/run/vm1.sock")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     network: NetworkOptions,
@@ -33,7 +26,7 @@ pub(crate) struct Arguments {
     uplink: UplinkSpec,
 
     /// Where a VM plugs in, NAME=KIND:ARG[,mac=MAC], with a KIND of unixgram:PATH, stream:PATH,
-    /// stream-connect:PATH, fd:N or tap:IFNAME; may be given many times
+    /// stream-connect:PATH, fd:N or, on Linux, tap:IFNAME; may be given many times
     #[arg(long = "port", value_name = "PORT", required = true)]
     ports: Vec<PortSpec>,
 }
@@ -55,3 +48,23 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     eprint!("{}", host::counters_table(&stopped));
     ran.map(|()| ExitCode::SUCCESS)
 }
+
+const EXAMPLES: &str = if cfg!(target_os = "macos") {
+    "\
+Examples:
+  A network of two VMs, without root; the first port is for vfkit, krunkit or QEMU's dgram:
+    vswitch run --uplink none --port vm1=unixgram:/tmp/vm1.sock --port vm2=stream:/tmp/vm2.sock
+  A bridge of its own, with the card en1 in it, taken away at the end:
+    sudo vswitch run --uplink bridge:bridge7,create,member=en1 --port vm1=unixgram:/tmp/vm1.sock
+  VMs on a bridge that is there, each with its address:
+    sudo vswitch run --uplink bridge:bridge7 --port vm1=stream:/tmp/vm1.sock,mac=52:54:00:00:00:01"
+} else {
+    "\
+Examples:
+  A network of two VMs, without root; the first port is for vfkit, krunkit or QEMU's dgram:
+    vswitch run --uplink none --port vm1=unixgram:/tmp/vm1.sock --port vm2=stream:/tmp/vm2.sock
+  VMs on the host's bridge br0:
+    sudo vswitch run --uplink bridge:br0 --port vm1=unixgram:/run/vm1.sock,mac=52:54:00:00:00:01
+  A bridge of its own, with the card eth1 in it, taken away at the end:
+    sudo vswitch run --uplink bridge:br9,create,member=eth1 --port vm1=stream:/run/vm1.sock"
+};

@@ -1,5 +1,5 @@
 //! `vswitch exec`: a command with its network card on descriptor 3.
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 
@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use common::{Guard, PATIENCE, failure, frame, prepared};
+#[cfg(target_os = "linux")]
+use common::failure;
+use common::{Guard, PATIENCE, frame, prepared};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -77,6 +79,7 @@ fn standard_input_and_output_are_the_commands_alone() {
 
 /// What a script can see of its descriptors: the kinds, the card's type (2 is `SOCK_DGRAM` in
 /// /proc/net/unix), and whether it blocks (no O_NONBLOCK, 04000, in its flags).
+#[cfg(target_os = "linux")]
 #[test]
 fn the_card_is_a_blocking_datagram_socket_and_nothing_else_is_passed_on() {
     let script = "
@@ -168,6 +171,7 @@ fn the_end_of_the_command_is_the_end() {
     kill(Pid::from_raw(grandchild), Signal::SIGKILL).unwrap();
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn the_command_runs_as_whom_it_should() {
     let dir = testkit::scratch_dir();
@@ -210,6 +214,7 @@ fn the_command_runs_as_whom_it_should() {
     assert!(said.contains("become user 0") && said.contains("only root can"), "{said}");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn nothing_is_left_of_the_uplink_however_the_command_ends() {
     if !common::bridge_or_skip() {

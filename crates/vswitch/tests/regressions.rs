@@ -1,7 +1,9 @@
 //! Moments that went wrong once: ports that end, descriptors that are used again, and watches that
 //! fail in the midst of something else. A poller moved by hand stands behind the loop, and ports
 //! that do as told.
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
+
+mod common;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -10,9 +12,10 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use common::HostPoller;
 use vswitch::fabric::{PortPolicy, Settings};
 use vswitch::framing::prefix;
-use vswitch::poller::{Epoll, Event, Interest, Poller, Source, Token, Wake};
+use vswitch::poller::{Event, Interest, Poller, Source, Token, Wake};
 use vswitch::port::unix::StreamPort;
 use vswitch::port::{Gone, Inbox, Listener, Outbox, Port, Received, SendFault, Sent};
 use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, Switch, WhenGone};
@@ -99,11 +102,11 @@ fn a_listener_ends_with_the_sums_of_all_its_clients() {
     assert!(switch.report().ports.is_empty());
 }
 
-/// epoll tells of a hang-up whether asked or not: a port that may not be read now must not keep the
+/// Linux tells of a hang-up whether asked or not: a port that may not be read now must not keep the
 /// loop awake by it.
 #[test]
 fn a_peer_that_hangs_up_while_its_port_is_paused_costs_no_time() {
-    let (mut switch, network) = on_epoll();
+    let (mut switch, network) = on_the_host();
     let slow = slow_reader(&mut switch, network);
     let (near, mut far) = UnixStream::pair().unwrap();
     let port = Box::new(StreamPort::new(OwnedFd::from(near)));
@@ -122,7 +125,7 @@ fn a_peer_that_hangs_up_while_its_port_is_paused_costs_no_time() {
 /// What is held for one port is a small part of the pool, however big its frames.
 #[test]
 fn big_frames_held_for_a_stream_are_few() {
-    let (mut switch, network) = on_epoll();
+    let (mut switch, network) = on_the_host();
     let _slow = slow_reader(&mut switch, network);
     let (near, mut far) = UnixStream::pair().unwrap();
     let port = Box::new(StreamPort::new(OwnedFd::from(near)));
@@ -134,7 +137,7 @@ fn big_frames_held_for_a_stream_are_few() {
 }
 
 /// A slow reader of station 2: takes one frame a millisecond, which is progress.
-fn slow_reader(switch: &mut Switch<Epoll>, network: NetworkId) -> Far {
+fn slow_reader(switch: &mut Switch<HostPoller>, network: NetworkId) -> Far {
     let slow = Far::new(-1);
     slow.set(Answer::OneByOne);
     let policy = PortPolicy { mac: Some(station(2)), ..PortPolicy::default() };
@@ -143,7 +146,7 @@ fn slow_reader(switch: &mut Switch<Epoll>, network: NetworkId) -> Far {
 }
 
 /// Sends frames from station 1 to station 2 until they are not read any more.
-fn fill(switch: &mut Switch<Epoll>, far: &mut UnixStream, size: usize) {
+fn fill(switch: &mut Switch<HostPoller>, far: &mut UnixStream, size: usize) {
     far.set_nonblocking(true).unwrap();
     let mut frame = broadcast(1);
     frame[..6].copy_from_slice(&station(2).0);
@@ -164,18 +167,18 @@ fn fill(switch: &mut Switch<Epoll>, far: &mut UnixStream, size: usize) {
     }
 }
 
-fn is_waiting(switch: &mut Switch<Epoll>) -> bool {
+fn is_waiting(switch: &mut Switch<HostPoller>) -> bool {
     switch.report().ports.iter().any(|port| port.waiting_on.is_some())
 }
 
-fn on_epoll() -> (Switch<Epoll>, NetworkId) {
-    let mut switch = Switch::new(Epoll::new().unwrap());
+fn on_the_host() -> (Switch<HostPoller>, NetworkId) {
+    let mut switch = Switch::new(common::poller());
     let network = switch.add_network("test", Settings::default());
     (switch, network)
 }
 
 fn add(
-    switch: &mut Switch<Epoll>,
+    switch: &mut Switch<HostPoller>,
     network: NetworkId,
     name: &str,
     policy: PortPolicy,

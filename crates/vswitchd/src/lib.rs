@@ -21,6 +21,6 @@ pub use service::{Service, StartError};
 pub use vswitch::MacAddr;
 
 /// The README's example compiles.
-#[cfg(all(doctest, target_os = "linux"))]
+#[cfg(all(doctest, unix))]
 #[doc = include_str!("../README.md")]
 struct Readme;

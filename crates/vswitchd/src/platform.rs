@@ -1,7 +1,7 @@
 //! What an operating system does for the service: a poller, ports, uplinks.
 //!
-//! [`linux::Linux`](crate::linux::Linux) is one. The service itself knows none of them, so that it
-//! runs the same on a simulated kernel.
+//! [`HostPlatform`](crate::host::HostPlatform) is the one of the system that this runs on. The
+//! service itself knows none of them, so that it runs the same on a simulated kernel.
 
 use std::fmt;
 

@@ -193,6 +193,7 @@ pub(crate) fn ip(arguments: &str) {
 }
 
 /// A namespace of this test's own, with a bridge `br0` in it.
+#[cfg(target_os = "linux")]
 pub(crate) fn bridge_or_skip() -> bool {
     if !testkit::tool_or_skip("ip", "iproute2") || !testkit::netns::enter_or_skip() {
         return false;

@@ -6,24 +6,45 @@ pub(crate) mod peers;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use vswitch::MacAddr;
 use vswitch::fabric::{PortPolicy, Settings};
-use vswitch::poller::Epoll;
 use vswitch::port::{Listener, Port};
 use vswitch::switch::{
     Handle, ListenerSettings, NetworkId, PortSettings, Report, Switch, WhenGone,
 };
 
+/// This system's poller, and its port of datagrams by path.
+#[cfg(target_os = "linux")]
+pub(crate) type HostPoller = vswitch::poller::Epoll;
+#[cfg(target_os = "macos")]
+pub(crate) type HostPoller = vswitch::poller::Kqueue<xnu_sys::Host>;
+
+#[cfg(target_os = "linux")]
+pub(crate) type UnixgramPort = vswitch::port::linux::UnixgramPort;
+#[cfg(target_os = "macos")]
+pub(crate) type UnixgramPort = vswitch::port::xnu::UnixgramPort<xnu_sys::Host>;
+
+#[cfg(target_os = "linux")]
+pub(crate) fn poller() -> HostPoller {
+    HostPoller::new().unwrap()
+}
+
+#[cfg(target_os = "macos")]
+pub(crate) fn poller() -> HostPoller {
+    HostPoller::new(xnu_sys::Host).unwrap()
+}
+
 /// A switch that runs until it is stopped or dropped.
 pub(crate) struct Running {
-    pub(crate) handle: Handle<Epoll>,
+    pub(crate) handle: Handle<HostPoller>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Running {
     /// Starts a switch with what `set_up` adds to its only network.
-    pub(crate) fn start(set_up: impl FnOnce(&mut Switch<Epoll>, NetworkId)) -> Self {
-        let mut switch = Switch::new(Epoll::new().unwrap());
+    pub(crate) fn start(set_up: impl FnOnce(&mut Switch<HostPoller>, NetworkId)) -> Self {
+        let mut switch = Switch::new(poller());
         let network = switch.add_network("test", Settings::default());
         set_up(&mut switch, network);
         let handle = switch.handle();
@@ -33,9 +54,8 @@ impl Running {
 
     /// The processor time that the switch's thread has used.
     pub(crate) fn busy(&self) -> Duration {
-        let read = |_: &mut Switch<Epoll>| std::fs::read_to_string("/proc/thread-self/schedstat");
-        let stat = self.handle.call(read).expect("it runs").unwrap();
-        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+        let read = |_: &mut Switch<HostPoller>| clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+        self.handle.call(read).expect("it runs").unwrap().into()
     }
 
     /// The last counters, and the end.
@@ -64,12 +84,17 @@ pub(crate) fn settings(network: NetworkId, name: &str) -> PortSettings {
     }
 }
 
-pub(crate) fn add(switch: &mut Switch<Epoll>, network: NetworkId, name: &str, port: Box<dyn Port>) {
+pub(crate) fn add(
+    switch: &mut Switch<HostPoller>,
+    network: NetworkId,
+    name: &str,
+    port: Box<dyn Port>,
+) {
     switch.add_port(settings(network, name), port).unwrap();
 }
 
 pub(crate) fn add_listener(
-    switch: &mut Switch<Epoll>,
+    switch: &mut Switch<HostPoller>,
     network: NetworkId,
     name: &str,
     clients_max: usize,

@@ -22,7 +22,23 @@ pub(crate) fn qemu(dir: &Path, own: &str) -> UnixDatagram {
     let _ = std::fs::remove_file(dir.join(own));
     let socket = UnixDatagram::bind(dir.join(own)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    if cfg!(target_os = "macos") {
+        // A big frame would not go through, and two small ones fill the queue.
+        let socket = socket2::SockRef::from(&socket);
+        socket.set_send_buffer_size(1 << 20).unwrap();
+        socket.set_recv_buffer_size(4 << 20).unwrap();
+    }
     socket
+}
+
+/// Sends a frame, and waits while the switch has no room for it (which macOS leaves to the sender).
+pub(crate) fn send(socket: &UnixDatagram, frame: &[u8]) {
+    let sent = testkit::wait_until(PATIENCE, || match socket.send(frame) {
+        Ok(_) => true,
+        Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => false,
+        Err(error) => panic!("{error}"),
+    });
+    assert!(sent, "no room within five seconds");
 }
 
 /// The next datagram, within a few seconds.

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vswitch::counters::DropReason;
-use vswitch::port::xnu::{Place, UnixgramPort};
+use vswitch::port::xnu::{Place, UnixgramPort, Unreached};
 use xnu_sim::{SimFd, SimKernel};
 use xnu_sys::sys_socket::{AF_LOCAL, MSG_DONTWAIT, SO_RCVBUF, SO_SNDBUF, SOCK_DGRAM, SOL_SOCKET};
-use xnu_sys::{Descriptor, Kernel, address};
+use xnu_sys::{Descriptor, Errno, Kernel, address};
 
 use crate::support::{APPLE, Guest, Rig, on_every_version};
 
@@ -28,8 +28,15 @@ impl Place for AtPath {
         self.left.clone()
     }
 
-    fn may_connect(&self, peer: &Path) -> Result<(), String> {
-        if peer.starts_with("/var/root") { Err("it is root's".into()) } else { Ok(()) }
+    fn reach(
+        &self,
+        peer: &Path,
+        connect: &mut dyn FnMut(&Path) -> Result<(), Errno>,
+    ) -> Result<(), Unreached> {
+        if peer.starts_with("/var/root") {
+            return Err(Unreached::Refused("it is root's".into()));
+        }
+        Ok(connect(peer)?)
     }
 }
 

@@ -31,7 +31,7 @@ pub enum Attachment {
     Stream(PathBuf),
     /// `stream-connect:PATH`: a stream to a socket that somebody else listens on.
     StreamConnect(PathBuf),
-    /// `tap:IFNAME`: a TAP interface.
+    /// `tap:IFNAME`: a TAP interface. Only Linux has them.
     Tap(String),
 }
 
@@ -43,7 +43,7 @@ pub struct PortParseError {
     why: String,
 }
 
-const KINDS: &str = "unixgram:PATH, stream:PATH, stream-connect:PATH, fd:N or tap:IFNAME";
+const KINDS: &str = "unixgram:PATH, stream:PATH, stream-connect:PATH, fd:N or (Linux) tap:IFNAME";
 
 impl FromStr for PortSpec {
     type Err = PortParseError;

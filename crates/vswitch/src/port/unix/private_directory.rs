@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstatat};
-use nix::unistd::{Uid, UnlinkatFlags, fchownat, linkat, mkdtemp, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, mkdtemp, unlinkat};
 
 use super::platform::PATH_MAX_BYTES;
 use super::socket_path::{Access, Identity};
@@ -83,11 +83,10 @@ impl PrivateDirectory {
 
     /// Gives the socket its owner and mode.
     pub(super) fn give(&self, access: Access) -> Result<(), (&'static str, io::Error)> {
-        if access.owner.is_some() || access.group.is_some() {
-            let (owner, group) = (access.owner, access.group);
-            fchownat(&self.file, SOCKET, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
-                .map_err(|errno| ("change the owner of", errno.into()))?;
-        }
+        // A file has its directory's group (BSD's way), which is not who the switch runs as.
+        let group = access.group.unwrap_or_else(Gid::effective);
+        fchownat(&self.file, SOCKET, access.owner, Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)
+            .map_err(|errno| ("change the owner of", errno.into()))?;
         let mode = Mode::from_bits_truncate((access.mode & 0o777) as libc::mode_t);
         fchmodat(&self.file, SOCKET, mode, FchmodatFlags::NoFollowSymlink)
             .map_err(|errno| ("change the mode of", errno.into()))
