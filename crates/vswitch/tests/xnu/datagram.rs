@@ -16,7 +16,8 @@ fn frames_of_every_size_arrive_in_order() {
     on_every_version(|version| {
         let mut rig = Rig::new(version);
         let (a, b) = (rig.plug(1, APPLE), rig.plug(2, APPLE));
-        (a.announce(), b.announce());
+        a.announce();
+        b.announce();
         rig.run(MS);
         let sizes = [60, 1514, 1518, 2100, 9014, 60, 65_549];
         for (number, len) in (0..).zip(sizes.iter().cycle().take(200)) {
@@ -36,7 +37,8 @@ fn a_full_peer_is_tried_again_and_loses_nothing() {
         let mut rig = Rig::new(version);
         let a = rig.plug(1, APPLE);
         let b = rig.plug(2, Buffers { send_bytes: 2048, receive_bytes: 4096 });
-        (a.announce(), b.announce());
+        a.announce();
+        b.announce();
         rig.run(MS);
         let _ = b.numbers();
         for number in 0..100 {
@@ -59,7 +61,9 @@ fn a_peer_that_never_reads_costs_little_and_holds_up_nobody() {
         let mut rig = Rig::new(version);
         let (a, b) = (rig.plug(1, APPLE), rig.plug(2, APPLE));
         let deaf = rig.plug(3, Buffers { send_bytes: 2048, receive_bytes: 4096 });
-        (a.announce(), b.announce(), deaf.announce());
+        a.announce();
+        b.announce();
+        deaf.announce();
         rig.run(MS);
         for number in 0..50 {
             a.send(&a.frame_to(&deaf, number, 1514)).unwrap();
@@ -94,7 +98,8 @@ fn a_dead_peer_is_noticed_and_what_it_sent_is_passed_on() {
     on_every_version(|version| {
         let mut rig = Rig::new(version);
         let (a, b) = (rig.plug(1, APPLE), rig.plug(2, APPLE));
-        (a.announce(), b.announce());
+        a.announce();
+        b.announce();
         rig.run(MS);
         for number in 0..10 {
             a.send(&a.frame_to(&b, number, 300)).unwrap();
@@ -146,7 +151,8 @@ fn an_empty_datagram_is_a_runt_and_no_end() {
     on_every_version(|version| {
         let mut rig = Rig::new(version);
         let (a, b) = (rig.plug(1, APPLE), rig.plug(2, APPLE));
-        (a.announce(), b.announce());
+        a.announce();
+        b.announce();
         rig.run(MS);
         a.send(&[]).unwrap();
         a.send(&a.frame_to(&b, 7, 100)).unwrap();
@@ -181,7 +187,8 @@ fn a_frame_longer_than_the_largest_datagram_is_dropped_and_nothing_comes_twice()
     on_every_version(|version| {
         let mut rig = Rig::new(version);
         let (a, b) = (rig.plug(1, APPLE), rig.plug(2, APPLE));
-        (a.announce(), b.announce());
+        a.announce();
+        b.announce();
         rig.run(MS);
         for number in 0..40 {
             a.send(&a.frame_to(&b, number, 1514)).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ifctl::xnu::Owner;
 use vswitch::port::unix::{Inherited, StreamConnectPort, StreamListener, inherit};
 use vswitch::port::xnu::{DatagramPort, UnixgramPort};
-use xnu_sys::{Descriptor, Host, Kernel as _};
+use xnu_sys::{Descriptor, Host};
 
 use super::{Attach, Identity, Xnu, XnuError};
 use crate::access::Access;
