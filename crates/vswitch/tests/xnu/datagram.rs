@@ -124,7 +124,9 @@ fn a_peer_that_dies_with_frames_for_it_ends_its_port_alone() {
     on_every_version(|version| {
         let mut rig = Rig::new(version);
         let (a, b, c) = (rig.plug(1, APPLE), rig.plug(2, APPLE), rig.plug(3, APPLE));
-        (a.announce(), b.announce(), c.announce());
+        a.announce();
+        b.announce();
+        c.announce();
         rig.run(MS);
         let to_b = a.frame_to(&b, 0, 300);
         for number in 0..5 {
@@ -168,7 +170,8 @@ fn without_calls_of_many_messages_frames_go_one_by_one() {
     let options = BootOptions { seed: 1, without_message_calls: true, ..BootOptions::default() };
     let mut rig = Rig::with(options);
     let (a, b) = (rig.plug(1, APPLE), rig.plug(2, APPLE));
-    (a.announce(), b.announce());
+    a.announce();
+    b.announce();
     rig.run(MS);
     let before = rig.kernel.counters();
     for (number, len) in (0..).zip([60, 1514, 9014, 65_549].iter().cycle().take(100)) {
@@ -222,7 +225,8 @@ fn buffers_are_read_back() {
 fn errors_that_pass_do_not_end_a_port() {
     let mut rig = Rig::new(MacOs::V15);
     let (a, b) = (rig.plug(1, APPLE), rig.plug(2, APPLE));
-    (a.announce(), b.announce());
+    a.announce();
+    b.announce();
     rig.run(MS);
     for (call, errno) in
         [("recvmsg_x", Errno::ENOMEM), ("recvmsg_x", Errno::ENOBUFS), ("sendmsg_x", Errno::ENOBUFS)]
