@@ -152,9 +152,12 @@ fn set(kernel: &SimKernel, name: &std::ffi::CStr, value: u32) {
     kernel.sysctlbyname(name, &mut [], Some(&value.to_ne_bytes())).unwrap();
 }
 
+/// An uplink, what is done to the machine before, and words of the refusal.
+type Refused = (&'static str, fn(&SimulatedMac), &'static [&'static str]);
+
 #[test]
 fn what_cannot_be_is_refused_with_what_to_do() {
-    let cases: [(&str, fn(&SimulatedMac), &[&str]); 7] = [
+    let cases: [Refused; 7] = [
         ("bridge:bridge9", |_| {}, &["bridge9", "if list"]),
         ("bridge:en0", |_| {}, &["en0", "no bridge"]),
         ("bridge:bridge0,create", |_| {}, &["bridge0 exists already", "leave out"]),

@@ -4,3 +4,4 @@ mod datagram;
 mod kqueue;
 mod support;
 mod unixgram;
+mod uplink;
