@@ -25,11 +25,11 @@ use setting::Setting;
 
 /// Starts the real switch between guests and a bridge, and checks that everything arrives.
 ///
-/// On Linux it works without root: in a user and network namespace of its own it makes a bridge with
-/// addresses, starts the program `vswitch` on it, plugs guests in, and looks at what they can do.
-/// Nothing outside the namespace is touched. On a Mac the same is done as root, on a bridge of its
-/// own; without root, and with `--kernel sim` everywhere, the macOS switch runs on a simulated XNU
-/// in virtual time.
+/// On Linux it works without root: in a user and network namespace of its own it makes a bridge
+/// with addresses, starts the program `vswitch` on it, plugs guests in, and looks at what they can
+/// do. Nothing outside the namespace is touched. On a Mac the same is done as root, on a bridge of
+/// its own; without root, and with `--kernel sim` everywhere, the macOS switch runs on a simulated
+/// XNU in virtual time.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples: cargo xtask run --guests qemu; cargo xtask run --kernel sim")]
 pub(crate) struct Arguments {

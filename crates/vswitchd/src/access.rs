@@ -84,8 +84,8 @@ impl Caller {
         Uid::effective().is_root().then_some(caller)
     }
 
-    /// Makes this process the user's, with all its groups, and for good; nothing when it is already.
-    /// To be called where nothing else runs in the process.
+    /// Makes this process the user's, with all its groups, and for good; nothing when it is
+    /// already. To be called where nothing else runs in the process.
     ///
     /// # Errors
     /// What the system says: only root may.

@@ -1,9 +1,10 @@
 //! A simulated Mac with guests and a LAN, on which the real service runs, in virtual time.
 //!
-//! [`Lab`] is a machine of `xnu-sim` with a bridge and a network card in it, a [`Station`] on the LAN
-//! behind the card, and stations plugged into the switch by socketpairs, as Virtualization.framework
-//! plugs VMs in. The switch is `vswitchd`'s service with the platform, ports and poller that a Mac
-//! runs. [`cost`] counts its system calls per frame beside those of the [`original`]'s loop.
+//! [`Lab`] is a machine of `xnu-sim` with a bridge and a network card in it, a [`Station`] on the
+//! LAN behind the card, and stations plugged into the switch by socketpairs, as
+//! Virtualization.framework plugs VMs in. The switch is `vswitchd`'s service with the platform,
+//! ports and poller that a Mac runs. [`cost`] counts its system calls per frame beside those of the
+//! [`original`]'s loop.
 #![forbid(unsafe_code)]
 
 mod attach;

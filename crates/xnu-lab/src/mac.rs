@@ -70,8 +70,8 @@ impl SimulatedMac {
         Ok(Self { kernel, operator, card, attach: SimAttach::default(), ports: Vec::new() })
     }
 
-    /// Makes a VM's process with a socketpair, one end of which is passed to the switch as a port of
-    /// this name, with this only address if it names one; the VM's end.
+    /// Makes a VM's process with a socketpair, one end of which is passed to the switch as a port
+    /// of this name, with this only address if it names one; the VM's end.
     ///
     /// # Errors
     /// [`LabError`].

@@ -1,9 +1,9 @@
-//! The loop of the original program (a Swift switch, written to run a home router in a VM on a Mac),
-//! as a baseline: what a frame costs when nothing is done by the batch.
+//! The loop of the original program (a Swift switch, written to run a home router in a VM on a
+//! Mac), as a baseline: what a frame costs when nothing is done by the batch.
 //!
-//! Its shape alone is kept: all registrations are handed in with every `kevent64`, one frame is read
-//! and one written for each event of a VM, and each frame of a capture buffer is written by a call
-//! of its own. Its defects are not.
+//! Its shape alone is kept: all registrations are handed in with every `kevent64`, one frame is
+//! read and one written for each event of a VM, and each frame of a capture buffer is written by a
+//! call of its own. Its defects are not.
 
 use bpf::device::Options as DeviceOptions;
 use ifctl::xnu::{FethOptions, Interfaces, OwnedInterface};

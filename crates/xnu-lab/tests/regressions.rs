@@ -51,8 +51,8 @@ fn a_read_that_fails_does_not_end_the_uplink() {
     must_leave_nothing(lab);
 }
 
-/// Seed 17: an owned pair is known again by a list of all interfaces; when that could not be had, the
-/// pair was given up and stayed.
+/// Seed 17: an owned pair is known again by a list of all interfaces; when that could not be had,
+/// the pair was given up and stayed.
 #[test]
 fn a_pair_that_could_not_be_taken_away_is_looked_for_again() {
     let mut lab = lab();
@@ -66,9 +66,9 @@ fn a_pair_that_could_not_be_taken_away_is_looked_for_again() {
     must_leave_nothing(lab);
 }
 
-/// Seed 137: the pair was made anew, its descriptors could not be had, and from then on the old ones
-/// counted as those of the new pair. They even worked halfway: a stale NDRV socket sends by the
-/// interface that has its name (contract §6).
+/// Seed 137: the pair was made anew, its descriptors could not be had, and from then on the old
+/// ones counted as those of the new pair. They even worked halfway: a stale NDRV socket sends by
+/// the interface that has its name (contract §6).
 #[test]
 fn descriptors_of_a_pair_that_is_gone_are_not_taken_for_the_new_ones() {
     let mut lab = lab();

@@ -28,8 +28,8 @@ fn must_leave_nothing(lab: Lab) {
     assert_eq!(lab.finish().leftovers, [] as [String; 0]);
 }
 
-/// "Seed vs kernel": a filter for the VM's address and broadcast alone lost all multicast, and with it
-/// IPv6. With named addresses the kernel filters, and neighbour discovery must still pass.
+/// "Seed vs kernel": a filter for the VM's address and broadcast alone lost all multicast, and with
+/// it IPv6. With named addresses the kernel filters, and neighbour discovery must still pass.
 #[test]
 fn multicast_passes_the_kernels_filter() {
     for version in MacOs::ALL {

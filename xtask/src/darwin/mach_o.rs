@@ -1,4 +1,5 @@
-//! The first words of a Mach-O file, macOS's format of programs (XNU `EXTERNAL_HEADERS/mach-o/loader.h`,
+//! The first words of a Mach-O file, macOS's format of programs (XNU
+//! `EXTERNAL_HEADERS/mach-o/loader.h`,
 //! `osfmk/mach/machine.h`).
 
 use std::fmt;
@@ -13,7 +14,8 @@ pub(super) enum Cpu {
     X86_64,
 }
 
-/// The processor that a program is for; `None` for what is no 64-bit Mach-O program, or for another.
+/// The processor that a program is for; `None` for what is no 64-bit Mach-O program, or for
+/// another.
 pub(super) fn program(header: &[u8; HEADER_LEN]) -> Option<Cpu> {
     let word = |at: usize| {
         let bytes = header.get(at..at + 4)?;

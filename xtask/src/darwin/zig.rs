@@ -1,4 +1,5 @@
-//! Zig: a C compiler and linker for other systems, with the macOS headers and the stubs of libSystem.
+//! Zig: a C compiler and linker for other systems, with the macOS headers and the stubs of
+//! libSystem.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -62,8 +63,8 @@ impl Zig {
         command
     }
 
-    /// Has cargo, and C code in dependencies, use it for `target`, by small programs and a cache that
-    /// it puts into `directory`.
+    /// Has cargo, and C code in dependencies, use it for `target`, by small programs and a cache
+    /// that it puts into `directory`.
     pub(super) fn serve(
         &self,
         target: Target,

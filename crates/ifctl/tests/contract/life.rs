@@ -39,8 +39,8 @@ pub(crate) fn a_pair_goes_with_its_owner<K: Kernel>(kernel: &K) {
     assert!(!is_there(&name));
 }
 
-/// A name is waited for while the interface that had it leaves the kernel, and the next one that has
-/// it is nobody's, though it may have the number too.
+/// A name is waited for while the interface that had it leaves the kernel, and the next one that
+/// has it is nobody's, though it may have the number too.
 pub(crate) fn a_name_is_free_again<K: Kernel>(kernel: &K) {
     let interfaces = Interfaces::open_on(kernel.clone()).unwrap();
     let ours = new_pair(kernel, &tagged(ALIVE));

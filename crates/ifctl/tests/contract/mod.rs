@@ -14,8 +14,8 @@ pub(crate) mod feth;
 pub(crate) mod life;
 pub(crate) mod table;
 
-/// A test of each function of the contract, for a test binary that says with `$on` what it is called
-/// with. In one list, so that no binary forgets one.
+/// A test of each function of the contract, for a test binary that says with `$on` what it is
+/// called with. In one list, so that no binary forgets one.
 macro_rules! contract {
     ($on:ident) => {
         $crate::contract::contract! { $on;

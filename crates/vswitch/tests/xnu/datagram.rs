@@ -29,8 +29,8 @@ fn frames_of_every_size_arrive_in_order() {
     });
 }
 
-/// Contract §7: a receiver that does not set its buffers has room for 4,096 bytes. The frames wait in
-/// the switch and go by a timer: no version tells of the room, or some tell a lie.
+/// Contract §7: a receiver that does not set its buffers has room for 4,096 bytes. The frames wait
+/// in the switch and go by a timer: no version tells of the room, or some tell a lie.
 #[test]
 fn a_full_peer_is_tried_again_and_loses_nothing() {
     on_every_version(|version| {
@@ -85,14 +85,14 @@ fn a_peer_that_never_reads_costs_little_and_holds_up_nobody() {
     });
 }
 
-/// Whether a batch that meets the peer's end gives what it had read before (`recvmsg_x`, since macOS
-/// 14; before, those datagrams are lost with the error).
+/// Whether a batch that meets the peer's end gives what it had read before (`recvmsg_x`, since
+/// macOS 14; before, those datagrams are lost with the error).
 fn keeps_last_words(version: MacOs) -> bool {
     version >= MacOs::V14_0
 }
 
-/// Contract C26 and "Seed vs kernel": a dead peer shows by no event; what it sent is passed on first,
-/// and the port ends without spinning.
+/// Contract C26 and "Seed vs kernel": a dead peer shows by no event; what it sent is passed on
+/// first, and the port ends without spinning.
 #[test]
 fn a_dead_peer_is_noticed_and_what_it_sent_is_passed_on() {
     on_every_version(|version| {
@@ -164,7 +164,8 @@ fn an_empty_datagram_is_a_runt_and_no_end() {
     });
 }
 
-/// A system without the private calls: they are tried once, then each frame goes by a call of its own.
+/// A system without the private calls: they are tried once, then each frame goes by a call of its
+/// own.
 #[test]
 fn without_calls_of_many_messages_frames_go_one_by_one() {
     let options = BootOptions { seed: 1, without_message_calls: true, ..BootOptions::default() };
@@ -183,8 +184,8 @@ fn without_calls_of_many_messages_frames_go_one_by_one() {
     assert_eq!(counters.of("recvmsg_x") + counters.of("sendmsg_x"), 0, "asked once, not again");
 }
 
-/// Contract C24: up to macOS 13 an error after some messages hides how many went. Frames longer than
-/// the socket takes never get so far.
+/// Contract C24: up to macOS 13 an error after some messages hides how many went. Frames longer
+/// than the socket takes never get so far.
 #[test]
 fn a_frame_longer_than_the_largest_datagram_is_dropped_and_nothing_comes_twice() {
     on_every_version(|version| {

@@ -105,8 +105,8 @@ fn a_vm_that_comes_back_at_another_path_is_served() {
     });
 }
 
-/// The write that finds the peer dead tries its path once: a VM that is there again at the same path
-/// loses nothing.
+/// The write that finds the peer dead tries its path once: a VM that is there again at the same
+/// path loses nothing.
 #[test]
 fn a_vm_that_comes_back_at_its_path_is_found_without_a_word() {
     on_every_version(|version| {

@@ -135,7 +135,8 @@ fn frames_go_out_by_one_call_for_many() {
     });
 }
 
-/// A capture buffer may hold hundreds of frames: they are taken in turns, so that others have theirs.
+/// A capture buffer may hold hundreds of frames: they are taken in turns, so that others have
+/// theirs.
 #[test]
 fn a_full_capture_buffer_does_not_hold_up_the_loop() {
     on_every_version(|version| {
@@ -217,8 +218,8 @@ fn a_down_interface_loses_frames_and_not_the_port() {
     });
 }
 
-/// `ENXIO`: the descriptors are closed at once, since a stale NDRV socket would point at whatever has
-/// that name later (contract §6), and the keeper is told that there is no link.
+/// `ENXIO`: the descriptors are closed at once, since a stale NDRV socket would point at whatever
+/// has that name later (contract §6), and the keeper is told that there is no link.
 #[test]
 fn a_gone_interface_ends_the_link_and_a_new_one_takes_its_place() {
     on_every_version(|version| {

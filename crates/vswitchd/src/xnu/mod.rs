@@ -98,7 +98,8 @@ impl<K: Kernel, A: Attach<K>> Xnu<K, A> {
         }
         let is_alive = Arc::clone(&self.identity.is_alive);
         for reaped in interfaces.reap_orphans(|owner| is_alive(owner))? {
-            tracing::info!(interface = reaped.name, tag = %reaped.tag, "left by a dead switch: gone");
+            let (interface, tag) = (reaped.name, reaped.tag);
+            tracing::info!(interface, %tag, "left by a dead switch: taken away");
         }
         Ok(())
     }

@@ -176,8 +176,8 @@ impl<K: Kernel> Stand<K> {
         })
     }
 
-    /// Takes away what could not be when it should have been: all that is tagged as this stand's and
-    /// is no part of it.
+    /// Takes away what could not be when it should have been: all that is tagged as this stand's
+    /// and is no part of it.
     fn sweep(&mut self) -> Result<(), XnuError> {
         let (tag, ends) = (self.tag(), self.ends());
         for (name, of) in self.interfaces.tagged()? {

@@ -24,7 +24,8 @@ pub struct Uplink<K: Kernel = Host> {
 
 type Shared<K> = Arc<Mutex<Option<Stand<K>>>>;
 
-/// An interface used as it is. Nothing of it is changed; while the device is open it is promiscuous.
+/// An interface used as it is. Nothing of it is changed; while the device is open it is
+/// promiscuous.
 pub(super) fn on_interface<K: Kernel>(
     interfaces: Interfaces<K>,
     name: &str,

@@ -1,5 +1,5 @@
-//! The whole macOS switch on a simulated XNU, from a seed: a random version, topology, traffic, and a
-//! plan of faults and of deeds of a person at the machine.
+//! The whole macOS switch on a simulated XNU, from a seed: a random version, topology, traffic, and
+//! a plan of faults and of deeds of a person at the machine.
 //!
 //! `VSWITCH_SIM_SEEDS` says how many seeds to run, `VSWITCH_SIM_SEED` runs one; `cargo xtask sim
 //! --kernel xnu` sets them. By default some thousands are run, fewer where the time for them is up
@@ -209,7 +209,7 @@ impl Run {
             self.service.step(nanos(end)).expect("the simulated kqueue does not fail");
             self.steps += 1;
             // A report asks BPF for its counters: a call for each.
-            if self.steps % STEPS_PER_CHECK == 0 {
+            if self.steps.is_multiple_of(STEPS_PER_CHECK) {
                 Checks::accounting(&self.service.report());
             }
         }

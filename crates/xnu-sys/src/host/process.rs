@@ -20,7 +20,8 @@ impl Host {
         if written != wanted {
             return None;
         }
-        // SAFETY: the structure was zeroed, which is a value of its integers, and was written whole.
+        // SAFETY: the structure was zeroed, which is a value of its integers, and was written
+        // whole.
         let info = unsafe { info.assume_init() };
         Some(info.pbi_start_tvsec.saturating_mul(1_000_000) + info.pbi_start_tvusec)
     }

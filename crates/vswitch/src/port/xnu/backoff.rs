@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// The pause before a full peer is tried again: XNU refuses with `ENOBUFS` at once and on no version
-/// tells reliably of room (contract §7: up to macOS 12 it says "writable" always, up to 14 no reader
-/// wakes a writer, and since 15 a room of one byte is room).
+/// The pause before a full peer is tried again: XNU refuses with `ENOBUFS` at once and on no
+/// version tells reliably of room (contract §7: up to macOS 12 it says "writable" always, up to 14
+/// no reader wakes a writer, and since 15 a room of one byte is room).
 ///
 /// It begins short, since a reader usually makes room within some tens of microseconds, and doubles
 /// while nothing is taken, so that a dead reader costs little.

@@ -8,8 +8,8 @@ use crate::poller::Source;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 use crate::time::Nanos;
 
-/// A connected datagram socket, as Virtualization.framework's file-handle attachment takes its other
-/// end.
+/// A connected datagram socket, as Virtualization.framework's file-handle attachment takes its
+/// other end.
 ///
 /// No event tells that the VM closed its end: it shows by the next read or write, or by the look
 /// that the port takes four times a second. What the VM sent before is passed on first.

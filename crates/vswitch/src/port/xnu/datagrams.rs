@@ -222,10 +222,10 @@ impl<K: Kernel> Datagrams<K> {
     }
 }
 
-/// Whether `sendmsg_x` of this kernel counts the datagram that found no room among those it sent, as
-/// macOS 12 does: it looks at whose bytes it has taken over, and those it had (`sendmsg_x` and
-/// `externalize_user_msghdr_array` in XNU `bsd/kern/uipc_syscalls.c`). When a batch is cut short there,
-/// its last one was not sent; when it is not, nobody knows of the very last.
+/// Whether `sendmsg_x` of this kernel counts the datagram that found no room among those it sent,
+/// as macOS 12 does: it looks at whose bytes it has taken over, and those it had (`sendmsg_x` and
+/// `externalize_user_msghdr_array` in XNU `bsd/kern/uipc_syscalls.c`). When a batch is cut short
+/// there, its last one was not sent; when it is not, nobody knows of the very last.
 ///
 /// It is tried: a pair whose buffer holds two datagrams of three.
 fn counts_the_refused<K: Kernel>(kernel: &K) -> bool {

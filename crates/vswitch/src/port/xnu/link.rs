@@ -20,8 +20,8 @@ pub struct LinkOptions {
     /// them or for a group, multicast included: IPv6 does not work without that.
     pub addresses: Option<Vec<MacAddr>>,
     /// Whether the interface is the switch's own end of a feth pair: then what it receives is kept
-    /// from the host's stack where the kernel can. Otherwise it is an interface of the host's, which
-    /// is made promiscuous.
+    /// from the host's stack where the kernel can. Otherwise it is an interface of the host's,
+    /// which is made promiscuous.
     pub is_own_feth: bool,
 }
 

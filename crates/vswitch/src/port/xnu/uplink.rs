@@ -1,5 +1,5 @@
-//! The host's end of a network on a Mac: BPF receives and NDRV or BPF sends, on the switch's end of a
-//! feth pair or on an interface as it is.
+//! The host's end of a network on a Mac: BPF receives and NDRV or BPF sends, on the switch's end of
+//! a feth pair or on an interface as it is.
 
 use std::fmt;
 
