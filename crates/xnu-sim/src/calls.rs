@@ -338,6 +338,8 @@ impl Kernel for SimKernel {
         let path = path.to_string_lossy();
         let (mut machine, _) = self.call("open", &path)?;
         let minor = path.strip_prefix("/dev/bpf").and_then(|minor| minor.parse::<u32>().ok());
+        // Numbers are written in one way alone.
+        let minor = minor.filter(|minor| path == format!("/dev/bpf{minor}"));
         let object = minor.ok_or(ENOENT).and_then(|minor| machine.bpf_open(minor, self.process));
         let flags = flags.cast_unsigned();
         let object = object.map(Object::Bpf);

@@ -90,6 +90,16 @@ fn an_object_ends_with_its_last_descriptor() {
     assert_eq!(kernel.open(c"/dev/bpf0", O_RDWR).map(drop), Ok(()));
 }
 
+/// There are BPF devices, under their own names alone.
+#[test]
+fn nothing_but_bpf_devices_can_be_opened() {
+    let kernel = boot();
+    for path in [c"/dev/null", c"/dev/bpf", c"/dev/bpf00", c"/dev/bpf+1", c"/dev/bpf9999", c""] {
+        assert_eq!(kernel.open(path, O_RDWR).map(drop), Err(Errno::ENOENT), "{path:?}");
+    }
+    assert_eq!(kernel.open(c"/dev/bpf3", O_RDWR).map(drop), Ok(()));
+}
+
 /// What several descriptors share is the open file: its flags too, but not close-on-exec.
 #[test]
 fn shared_descriptors_share_the_file() {

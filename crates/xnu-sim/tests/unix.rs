@@ -541,8 +541,35 @@ fn shut_reading_takes_nothing() {
     assert_eq!(set(&kernel, &other, SO_RCVBUF, 4096), Err(Errno::EINVAL));
 }
 
-/// §7: `net.local.dgram.maxdgram` and `recvspace` are the sizes of sockets to come; unknown kinds
-/// and families have none.
+/// §7: `net.local.dgram.maxdgram` and `recvspace` are the sizes of sockets to come, and
+/// `kern.ipc.maxsockbuf` is the limit, by version as it is or less.
+#[test]
+fn sizes_can_be_set_by_sysctl() {
+    for version in MacOs::ALL {
+        let kernel = SimKernel::boot(version, 1);
+        let before = socket(&kernel);
+        let write = |name, value: u32| {
+            kernel.sysctlbyname(name, &mut [], Some(&value.to_le_bytes())).map(drop)
+        };
+        write(c"net.local.dgram.maxdgram", 9014).expect("maxdgram");
+        write(c"net.local.dgram.recvspace", 65_536).expect("recvspace");
+        let after = socket(&kernel);
+        let sizes = |fd| [SO_SNDBUF, SO_RCVBUF].map(|name| get(&kernel, fd, name));
+        assert_eq!((sizes(&before), sizes(&after)), ([2048, 4096], [9014, 65_536]));
+        assert_eq!(write(c"kern.ipc.maxsockbuf", 18_432), Err(Errno::ERANGE));
+        write(c"kern.ipc.maxsockbuf", 1 << 20).expect("maxsockbuf");
+        let granted =
+            set(&kernel, &after, SO_RCVBUF, 1 << 20).map(|()| get(&kernel, &after, SO_RCVBUF));
+        let clamps = version >= MacOs::V14_4;
+        assert_eq!(granted, if clamps { Ok(1 << 20) } else { Err(Errno::ENOBUFS) });
+        // Up to 14.3: 1 MiB x 2,048 / 2,304.
+        assert_eq!(set(&kernel, &after, SO_SNDBUF, 932_067), Ok(()));
+        let more = set(&kernel, &after, SO_SNDBUF, 932_068);
+        assert_eq!(more.is_ok(), clamps);
+    }
+}
+
+/// Streams are POSIX, and not modelled; nor are other families.
 #[test]
 fn sockets_of_other_kinds_are_refused() {
     let kernel = boot();
