@@ -111,6 +111,7 @@ impl VnetHdr {
 
     /// The same header for the frame with `bytes` more in front of its IP header: the kernel counts
     /// from the frame without the VLAN tag that it took out.
+    #[cfg(any(target_os = "linux", test))]
     #[must_use]
     pub(crate) fn moved(mut self, bytes: u16) -> Self {
         if self.needs_checksum() {

@@ -63,8 +63,8 @@ pub trait Kernel: Clone + fmt::Debug + Send + Sync + 'static {
     /// `setsockopt(2)`.
     fn setsockopt(&self, fd: &Self::Fd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno>;
 
-    /// `fcntl(2)` with an integer argument. Lets through `F_SETFD`, `F_GETFL` and `F_SETFL`;
-    /// `EINVAL` for others.
+    /// `fcntl(2)` with an integer argument. Lets through `F_GETFD`, `F_SETFD`, `F_GETFL` and
+    /// `F_SETFL`; `EINVAL` for others.
     fn fcntl(&self, fd: &Self::Fd, command: i32, argument: i32) -> Result<i32, Errno>;
 
     /// `read(2)`.

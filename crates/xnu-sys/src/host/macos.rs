@@ -135,9 +135,9 @@ impl Kernel for Host {
     }
 
     fn fcntl(&self, fd: &OwnedFd, command: i32, argument: i32) -> Result<i32, Errno> {
-        use crate::sys_fcntl::{F_GETFL, F_SETFD, F_SETFL};
+        use crate::sys_fcntl::{F_GETFD, F_GETFL, F_SETFD, F_SETFL};
         // Others may take the argument for a pointer.
-        if ![F_SETFD, F_GETFL, F_SETFL].contains(&command) {
+        if ![F_GETFD, F_SETFD, F_GETFL, F_SETFL].contains(&command) {
             return Err(Errno::EINVAL);
         }
         retry(|| {
