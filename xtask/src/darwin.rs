@@ -30,9 +30,9 @@ pub(crate) struct Arguments {
     /// Only for this one of the two Macs
     #[arg(long = "target", value_enum)]
     targets: Vec<Target>,
-    /// Only this package
-    #[arg(long, short)]
-    package: Option<String>,
+    /// Only this package; may be given more than once
+    #[arg(long = "package", short)]
+    packages: Vec<String>,
 }
 
 /// A Mac.
@@ -75,11 +75,11 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
         [] => Target::ALL.to_vec(),
         some => some.to_vec(),
     };
-    let build = Build::prepare(&workspace, &targets, arguments.package.as_deref())?;
+    let build = Build::prepare(&workspace, &targets, &arguments.packages)?;
     println!("darwin: {}", build.words());
     let built = build.everything()?;
     build.clippy()?;
-    let is_whole = arguments.package.is_none();
+    let is_whole = arguments.packages.is_empty();
     for &target in &targets {
         println!("{}", built.of(target).examine(is_whole)?);
         if is_whole {
@@ -94,7 +94,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
 struct Build<'a> {
     workspace: &'a Workspace,
     targets: &'a [Target],
-    package: Option<&'a str>,
+    packages: &'a [String],
     toolchain: Toolchain,
     c_compiler: CCompiler,
     /// Apart from the workspace's own, so that neither makes the other build again.
@@ -106,12 +106,12 @@ impl<'a> Build<'a> {
     fn prepare(
         workspace: &'a Workspace,
         targets: &'a [Target],
-        package: Option<&'a str>,
+        packages: &'a [String],
     ) -> Result<Self> {
         let toolchain = Toolchain::find(workspace, targets)?;
         let c_compiler = CCompiler::find(workspace)?;
         let directory = workspace.scratch("darwin")?;
-        Ok(Self { workspace, targets, package, toolchain, c_compiler, directory })
+        Ok(Self { workspace, targets, packages, toolchain, c_compiler, directory })
     }
 
     fn words(&self) -> String {
@@ -150,10 +150,8 @@ impl<'a> Build<'a> {
     /// Adds what every call of cargo has in common.
     fn complete(&self, cargo: &mut Command) -> Result<()> {
         cargo.current_dir(&self.workspace.root).arg("--target-dir").arg(&self.directory);
-        match self.package {
-            Some(package) => cargo.args(["--package", package]),
-            None => cargo.arg("--workspace"),
-        };
+        cargo.args(self.packages.is_empty().then_some("--workspace"));
+        cargo.args(self.packages.iter().flat_map(|package| ["--package", package]));
         cargo.args(["--all-targets", "--keep-going"]);
         for target in self.targets {
             cargo.args(["--target", target.triple()]);

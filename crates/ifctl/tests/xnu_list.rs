@@ -6,8 +6,8 @@ use ifctl::xnu::{FethOptions, Interfaces};
 use ifctl::{Error, Flags, Kind, NameFault, OperState};
 use mac::{CARD_MAC, control, fail_next, mac, mac_of, mac_with_bridge, name};
 use xnu_sim::{EthernetOptions, MacOs};
+use xnu_sys::Errno;
 use xnu_sys::if_bridgevar::{BRDGADDS, ifbreq};
-use xnu_sys::{Errno, Host};
 
 #[test]
 fn all_interfaces_with_all_that_they_are() {
@@ -209,7 +209,7 @@ fn media_tell_of_links() {
 #[test]
 #[cfg(not(target_os = "macos"))]
 fn where_there_is_no_xnu_it_says_so() {
-    let error = Interfaces::open_on(Host).unwrap_err();
+    let error = Interfaces::open_on(xnu_sys::Host).unwrap_err();
     assert_eq!(error.errno(), Some(Errno::ENOSYS.0));
     assert!(error.to_do().unwrap().contains("Mac"), "{error}");
 }
