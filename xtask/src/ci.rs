@@ -43,6 +43,15 @@ struct Outcome {
     took: Duration,
 }
 
+/// The main job of the macOS switch, on each simulated macOS.
+const SIMULATED: [(&str, &str); 5] = [
+    ("sim 12", "12"),
+    ("sim 13", "13"),
+    ("sim 14.0", "14.0"),
+    ("sim 14.4", "14.4"),
+    ("sim 15", "15"),
+];
+
 fn steps(workspace: &Workspace, skip_tests: bool) -> Result<Vec<Step>> {
     let cargo = |arguments: &[&str]| workspace.cargo(arguments);
     let program = own_program()?;
@@ -67,6 +76,10 @@ fn steps(workspace: &Workspace, skip_tests: bool) -> Result<Vec<Step>> {
     steps.push(Step { name: "darwin", command: task(&["darwin"]) });
     steps.push(Step { name: "run", command: task(&["run"]) });
     steps.push(Step { name: "run qemu", command: task(&["run", "--guests", "qemu"]) });
+    for (name, version) in SIMULATED {
+        let command = task(&["run", "--kernel", "sim", "--macos", version]);
+        steps.push(Step { name, command });
+    }
     Ok(steps)
 }
 
