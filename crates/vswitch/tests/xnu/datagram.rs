@@ -229,9 +229,12 @@ fn errors_that_pass_do_not_end_a_port() {
     a.announce();
     b.announce();
     rig.run(MS);
-    for (call, errno) in
-        [("recvmsg_x", Errno::ENOMEM), ("recvmsg_x", Errno::ENOBUFS), ("sendmsg_x", Errno::ENOBUFS)]
-    {
+    for (call, errno) in [
+        ("recvmsg_x", Errno::ENOMEM),
+        ("recvmsg_x", Errno::ENOBUFS),
+        ("sendmsg_x", Errno::ENOBUFS),
+        ("sendmsg_x", Errno::ENOMEM),
+    ] {
         let action = FaultAction::Fail(errno);
         rig.kernel.add_fault(Fault { call, object: None, after: 0, times: 1, action });
     }

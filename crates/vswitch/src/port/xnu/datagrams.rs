@@ -174,7 +174,7 @@ impl<K: Kernel> Datagrams<K> {
                 Ok(if full { Sent::until(taken, self.full()) } else { Sent::all(taken) })
             }
             // EINTR: a signal came before the first.
-            Ok(_) | Err(Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR) => {
+            Ok(_) | Err(Errno::ENOBUFS | Errno::ENOMEM | Errno::EAGAIN | Errno::EINTR) => {
                 Ok(Sent::until(0, self.full()))
             }
             Err(Errno::EMSGSIZE) => Ok(Sent::until(0, SendFault::TooBig)),
