@@ -160,6 +160,8 @@ impl<'a> Build<'a> {
         // Nobody debugs these here. Without debug information cargo would strip the programs, for
         // which there may be no tool.
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_PROFILE_DEV_STRIP", "none");
+        // What cargo keeps to compile parts of a crate again would take as much room as all else.
+        cargo.env("CARGO_INCREMENTAL", "0");
         Ok(())
     }
 }
