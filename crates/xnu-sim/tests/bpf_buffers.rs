@@ -375,6 +375,56 @@ fn a_timeout_releases_the_store() {
     assert_eq!(wait(&kernel, &queue, Duration::from_secs(1)), []);
 }
 
+/// M6: packets that arrive neither end nor prolong a timeout.
+#[test]
+fn arrivals_do_not_prolong_a_timeout() {
+    let (kernel, _control, sender) = wired(MacOs::V15);
+    let device = device_of(&kernel, 4096);
+    device.set_timeout(0, 20_000).unwrap();
+    let queue = readers(&kernel, &[&device.fd]);
+    let began = kernel.uptime_ns();
+    for after in [1, 8, 15] {
+        kernel.schedule(Duration::from_millis(after), |kernel| {
+            Ndrv::on(kernel, "feth1").send(&frame_of_len(60, 0)).unwrap();
+        });
+    }
+    let told = wait(&kernel, &queue, Duration::from_secs(1));
+    let took = Duration::from_nanos(kernel.uptime_ns() - began);
+    assert_eq!(told[0].data, 78 + 80 + 80);
+    assert!((19..21).contains(&took.as_millis()), "{took:?}");
+    drop(sender);
+}
+
+/// M6: a read ends the timer, also one that has gone off: the packets after it do not tell.
+#[test]
+fn a_read_ends_the_timer() {
+    let (kernel, _control, sender) = wired(MacOs::V15);
+    let device = device_of(&kernel, 4096);
+    device.set_timeout(0, 10_000).unwrap();
+    let queue = readers(&kernel, &[&device.fd]);
+    send(&kernel, &sender, 1, 60);
+    assert_eq!(wait(&kernel, &queue, Duration::from_secs(1)).len(), 1);
+    assert_eq!(device.read_with(4096).unwrap().len(), 78);
+    send(&kernel, &sender, 1, 60);
+    assert_eq!(events(&kernel, &queue), []);
+}
+
+/// §5 non-immediate and timeout: after the timer has gone off a blocking read takes the store at
+/// once.
+#[test]
+fn a_blocking_read_after_a_timeout_does_not_wait() {
+    let (kernel, _control, sender) = wired(MacOs::V15);
+    let device = Device::open_with(&kernel, 0, O_RDWR).unwrap();
+    device.attach("feth0").unwrap();
+    device.set_timeout(0, 10_000).unwrap();
+    let queue = readers(&kernel, &[&device.fd]);
+    send(&kernel, &sender, 1, 60);
+    assert_eq!(wait(&kernel, &queue, Duration::from_secs(1)).len(), 1);
+    let began = kernel.uptime_ns();
+    assert_eq!(device.read_with(4096).unwrap().len(), 78);
+    assert!(kernel.uptime_ns() - began < 1_000_000);
+}
+
 /// M3: after the timer has gone off over an empty store, every packet tells.
 #[test]
 fn after_a_timeout_every_packet_wakes() {
@@ -463,6 +513,23 @@ fn a_gone_interface_is_silent() {
     apply(&kernel, &queue, change(&device.fd, EVFILT_READ, EV_ADD)).unwrap();
     assert_eq!(wait(&kernel, &queue, Duration::from_secs(1)), []);
     assert_eq!(device.read(), Err(Errno::ENXIO));
+}
+
+/// M3: the end of its interface looks at a device's knotes: one that is edge-triggered hears once
+/// more of what it has not read.
+#[test]
+fn the_end_tells_again_of_what_waits() {
+    let (kernel, control, sender) = wired(MacOs::V15);
+    let device = device_of(&kernel, 4096);
+    device.set(BIOCIMMEDIATE, 1).unwrap();
+    let queue = kernel.kqueue().unwrap();
+    apply(&kernel, &queue, change(&device.fd, EVFILT_READ, EV_ADD | EV_CLEAR)).unwrap();
+    send(&kernel, &sender, 1, 60);
+    assert_eq!(events(&kernel, &queue).len(), 1);
+    assert_eq!(events(&kernel, &queue), []);
+    control.destroy("feth0").unwrap();
+    settle(&kernel);
+    assert_eq!(events(&kernel, &queue)[0].data, 78);
 }
 
 /// §5 interface gone: what waits is read first, and told of.

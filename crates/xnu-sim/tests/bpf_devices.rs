@@ -6,6 +6,7 @@ mod support;
 
 use std::time::Duration;
 
+use proptest::prelude::*;
 use support::bpf::*;
 use support::frames::{BROADCAST, GUEST, OTHER_GUEST, frame};
 use support::taps::Ndrv;
@@ -253,6 +254,17 @@ fn the_same_interface_again_empties() {
     assert_eq!(device.read(), Err(Errno::EAGAIN));
     let sent = send(&kernel, &sender, "y");
     assert_eq!(device.frames(), [sent]);
+}
+
+/// §5 SETIF: the same interface again leaves alone what the device did to it.
+#[test]
+fn the_same_interface_again_keeps_its_state() {
+    let (_kernel, control, device, _sender) = wired(MacOs::V15);
+    device.ioctl(BIOCPROMISC, &mut []).unwrap();
+    device.set(BIOCSDVRTIN, 1).unwrap();
+    device.attach("feth0").unwrap();
+    assert_ne!(control.flags("feth0").unwrap() & PROMISCUOUS, 0);
+    assert_eq!(device.get(BIOCGDVRTIN), Ok(1));
 }
 
 /// §1b: an Ethernet has `DLT_EN10MB` alone; the loopback `DLT_NULL`.
@@ -691,4 +703,53 @@ fn taps_of_both_ends() {
     send(&kernel, &sender, "y");
     assert!(out.frames().is_empty() && device.frames().is_empty());
     kernel.run_for(Duration::from_millis(1));
+}
+
+/// Requests whose arguments hold pointers, and the one that XNU does not survive.
+const NOT_AT_RANDOM: [u64; 4] = [BIOCSETF, BIOCSETFNR, BIOCGDLTLIST, BIOCSHDRCOMP];
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Any requests with any arguments, and reads and packets between them, are survived, and a
+    /// device can be set up anew after them.
+    #[test]
+    fn any_requests_are_survived(
+        version in prop::sample::select(MacOs::ALL.to_vec()),
+        requests in prop::collection::vec((0x60..0x98_u64, 0..7_usize, any::<[u8; 56]>()), 1..40),
+    ) {
+        let (kernel, _control, device, sender) = wired(version);
+        for (number, kind, bytes) in requests {
+            let request = [
+                0x8004_4200 | number,
+                0xc004_4200 | number,
+                0x4004_4200 | number,
+                // Without an argument.
+                0x2000_4200 | number,
+                // The sizes of a timeval, of an ifreq, of statistics.
+                0x8010_4200 | number,
+                0x8020_4200 | number,
+                0x4038_4200 | number,
+            ][kind];
+            if NOT_AT_RANDOM.contains(&request) {
+                continue;
+            }
+            let size = usize::try_from(request >> 16 & 0x1fff).unwrap();
+            let mut argument = bytes[..size].to_vec();
+            let _ = device.ioctl(request, &mut argument);
+            send(&kernel, &sender, "x");
+            let _ = device.read();
+        }
+        let _ = device.set(BIOCSEXTHDR, 0);
+        let _ = device.set(BIOCSDIRECTION, 3);
+        device.set(BIOCSSEESENT, 1).unwrap();
+        device.program(BIOCSETF, 0, 0).unwrap();
+        device.attach("feth0").unwrap();
+        send(&kernel, &sender, "x");
+        prop_assert!(device.stats().0 >= 1);
+    }
 }

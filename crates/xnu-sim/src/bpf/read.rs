@@ -9,8 +9,6 @@ use crate::machine::Machine;
 enum Found {
     /// A hold buffer.
     Hold,
-    /// Nothing, and the timeout is over.
-    Nothing,
     /// Nothing: it sleeps; one that begins to may have itself woken.
     Sleep { wake_in_ns: Option<u64> },
 }
@@ -31,7 +29,6 @@ impl Machine {
         }
         match device.find(now_ns, is_nonblocking)? {
             Found::Hold => Ok(self.copy_out(minor)),
-            Found::Nothing => Ok(Vec::new()),
             Found::Sleep { wake_in_ns } => {
                 if let Some(wake_in_ns) = wake_in_ns {
                     self.after(wake_in_ns, |_| {});
@@ -81,9 +78,7 @@ impl Device {
             return Err(EAGAIN);
         }
         if sleeper.and_then(|sleeper| sleeper.until_ns).is_some_and(|until_ns| until_ns <= now_ns) {
-            if !has_stored {
-                return Ok(Found::Nothing);
-            }
+            // What is there, perhaps nothing.
             self.rotate();
             return Ok(Found::Hold);
         }

@@ -132,3 +132,6 @@ const WRITE_LEN_MAX_14_0: usize = 65_535;
 const BATCH_REST_LEN_MIN: usize = 20;
 /// Up to the end of `bh_hdrlen`.
 const BATCH_HEADER_LEN_MIN: usize = 18;
+
+#[cfg(test)]
+mod tests;
