@@ -4,7 +4,6 @@ use xnu_sim::MacOs;
 
 use crate::failure::{Failure, Result};
 use crate::guest_image::GuestImage;
-use crate::namespace;
 use crate::workspace::Workspace;
 
 mod built_in;
@@ -80,10 +79,15 @@ fn kernel(asked: Option<Kernel>) -> Kernel {
     }
 }
 
-/// Builds first, as the caller; then enters a namespace and runs the checks. Fails if one failed.
+/// Builds first, as the caller; then makes the host's network and runs the checks. Fails if one
+/// failed.
 pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     if kernel(arguments.kernel) == Kernel::Sim {
         return simulated::run(arguments.macos, arguments.seed);
+    }
+    if cfg!(target_os = "macos") && matches!(arguments.guests, Guests::Qemu) {
+        let why = "they are Linux guests in a namespace of Linux; use --guests built-in";
+        return Err(Failure::new("run QEMU guests on a Mac", why));
     }
     let workspace = Workspace::load()?;
     let program = workspace.build_program("vswitch-cli", "vswitch", arguments.release)?;
@@ -95,20 +99,14 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
         .prefix("vsw")
         .tempdir()
         .map_err(|error| Failure::new("make a directory for sockets", error))?;
-    // Nothing has started a thread so far, as entering a namespace demands.
-    let host = match namespace::available() {
-        Ok(()) => {
-            namespace::enter()?;
-            Some(Host::prepare()?)
-        }
-        Err(why) => {
-            println!("No network of its own here: {why}\nOnly traffic between guests is checked.");
-            None
-        }
-    };
+    // Nothing has started a thread so far, as the host demands.
+    let host = Host::prepare()?;
     let setting = Setting { program, directory, host };
-    match image {
+    let outcome = match image {
         None => built_in::run(&setting),
         Some(image) => qemu::run(&setting, &image),
-    }
+    };
+    // Also when a check failed.
+    let taken_away = setting.host.map_or(Ok(()), Host::take_away);
+    outcome.and(taken_away)
 }

@@ -10,12 +10,18 @@ use crate::failure::{Failure, Result};
 use crate::namespace;
 use crate::workspace::Workspace;
 
+mod own_kernel;
+
 /// Runs every test: unit, property, simulation, integration, doc examples, and each bench once.
 ///
 /// Each test binary runs in a network namespace of its own, as root of it; the build does not. At
 /// the end all results are summed up, and the skipped tests are listed with their reasons.
+///
+/// On a Mac the tests on its own kernel (feths, bridges, BPF, NDRV, uplinks, the program) are run
+/// by `--root` alone, since they make interfaces of its real network.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: cargo xtask test --package vswitch fabric")]
+#[command(after_help = "Examples: cargo xtask test --package vswitch fabric; \
+                        sudo cargo xtask test --root")]
 pub(crate) struct Arguments {
     /// Leave out benches and doc examples, and try fewer random cases
     #[arg(long)]
@@ -23,6 +29,9 @@ pub(crate) struct Arguments {
     /// A test that cannot run here fails instead of being skipped
     #[arg(long)]
     no_skip: bool,
+    /// Only the tests on this Mac's own kernel, one at a time, as root
+    #[arg(long)]
+    root: bool,
     /// Only this package's tests
     #[arg(long, short)]
     package: Option<String>,
@@ -33,13 +42,20 @@ pub(crate) struct Arguments {
 /// Prints cargo's output as it comes, then the sum; fails if a test failed.
 pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     let started = Instant::now();
+    if arguments.root {
+        own_kernel::check()?;
+    }
     let workspace = Workspace::load()?;
     let scratch = workspace.scratch("xtask")?;
     let skip_log = scratch.join("skipped-tests.txt");
     write(&skip_log, "")?;
     let runner = runner(arguments.no_skip)?;
+    let calls = match arguments.root {
+        true => own_kernel::calls(&workspace, arguments),
+        false => calls(&workspace, arguments, &runner),
+    };
     let mut sum = Sum::default();
-    for mut cargo in calls(&workspace, arguments, &runner) {
+    for mut cargo in calls {
         cargo.env("VSWITCH_SKIP_LOG", &skip_log);
         if arguments.no_skip {
             cargo.env("VSWITCH_NO_SKIP", "1");
@@ -54,6 +70,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     println!("\n{report}");
     write(&scratch.join("test-results.txt"), &format!("{}{report}\n", sum.result_lines))?;
     match sum.holds() {
+        true if arguments.root && sum.passed == 0 => Err(Failure::found("test: none was run")),
         true => Ok(()),
         false => Err(Failure::found("test: not everything passed")),
     }
@@ -62,9 +79,11 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
 /// How many random cases and seeds `--quick` tries.
 const QUICK_CASES: &str = "16";
 
-/// Cargo's arguments for the namespaces; empty, after saying why, where there are none.
+/// Cargo's arguments for the namespaces; empty, after saying why, where there are none. On a Mac no
+/// test needs one.
 fn runner(required: bool) -> Result<Vec<String>> {
     match namespace::available() {
+        Err(_) if cfg!(target_os = "macos") => Ok(Vec::new()),
         Ok(()) => Ok(namespace::runner_arguments()?.into()),
         Err(why) if required => Err(Failure::new("run tests with --no-skip", why)),
         Err(why) => {
@@ -85,20 +104,29 @@ fn calls(workspace: &Workspace, arguments: &Arguments, runner: &[String]) -> Vec
         .iter()
         .any(|package| Some(&package.name) == arguments.package.as_ref() && !package.has_library);
     let doc = (everything && !program_only).then_some("--doc");
-    let call = |targets: &str| {
-        let mut cargo = workspace.cargo(&["test", targets, "--no-fail-fast"]);
-        match &arguments.package {
-            Some(package) => cargo.args(["--package", package]),
-            None => cargo.arg("--workspace"),
-        };
-        cargo.args(runner).arg("--").args(&arguments.filters);
-        if std::io::stdout().is_terminal() {
-            cargo.args(["--color", "always"]);
-        }
-        cargo.env("PATH", path_with_sbin());
-        cargo
-    };
+    let call = |targets: &str| call(workspace, arguments, &[targets], runner);
     [Some(targets), doc].into_iter().flatten().map(call).collect()
+}
+
+/// A call of cargo that runs tests of these targets.
+fn call(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    targets: &[&str],
+    runner: &[String],
+) -> Command {
+    let mut cargo = workspace.cargo(&["test", "--no-fail-fast"]);
+    cargo.args(targets);
+    match &arguments.package {
+        Some(package) => cargo.args(["--package", package]),
+        None => cargo.arg("--workspace"),
+    };
+    cargo.args(runner).arg("--").args(&arguments.filters);
+    if std::io::stdout().is_terminal() {
+        cargo.args(["--color", "always"]);
+    }
+    cargo.env("PATH", path_with_sbin());
+    cargo
 }
 
 /// Tests call tools that an ordinary user's `PATH` often lacks (`ip`, `tcpdump`).

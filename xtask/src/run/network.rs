@@ -1,10 +1,7 @@
-//! Who is on the network: the host's bridge and the guests, with addresses for documentation
+//! Who is on the network: the host, on its bridge, and the guests, with addresses for documentation
 //! (RFC 5737, RFC 3849).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// The host's bridge.
-pub(super) const BRIDGE: &str = "br0";
 
 /// Prefix lengths of everybody's addresses.
 const IPV4_BITS: u8 = 24;

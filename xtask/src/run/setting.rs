@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::checks::Checks;
 use super::counters;
 use super::host::Host;
-use super::network::BRIDGE;
 use super::switch::Switch;
 use crate::failure::{Failure, Result};
 
@@ -31,7 +30,8 @@ impl Setting {
 
     /// The argument after `--uplink`.
     pub(super) fn uplink(&self) -> String {
-        self.host.as_ref().map_or("none".to_owned(), |_| format!("bridge:{BRIDGE}"))
+        let bridge = |host: &Host| format!("bridge:{}", host.bridge());
+        self.host.as_ref().map_or_else(|| "none".to_owned(), bridge)
     }
 
     /// Starts the switch and waits until it and the host's addresses can be used.

@@ -29,6 +29,9 @@ impl Switch {
         for port in ports {
             command.args(["--port", port]);
         }
+        // The guests are this process's, also when a user's sudo started it: the user would get the
+        // ports' sockets, and root's guests no answer from there.
+        command.env_remove("SUDO_UID").env_remove("SUDO_GID");
         let process = Process::start("vswitch run", command)?;
         let ready = event(&process, "ready")?;
         Ok(Self { process, ready })

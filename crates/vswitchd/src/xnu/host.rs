@@ -19,7 +19,7 @@ pub type HostXnu = Xnu<Host, HostAttach>;
 
 impl Default for HostXnu {
     fn default() -> Self {
-        Self::new(Host, HostAttach, identity())
+        Self::new(Host, HostAttach, this_process())
     }
 }
 
@@ -66,7 +66,8 @@ fn refused(why: impl std::error::Error + Send + Sync + 'static) -> XnuError {
 }
 
 /// This process, by its number and when it began: numbers are used again.
-fn identity() -> Identity {
+#[must_use]
+pub fn this_process() -> Identity {
     let pid = std::process::id();
     let started = Host.process_started_us(pid).unwrap_or(0);
     let is_alive = |owner: Owner| match Host.process_started_us(owner.pid) {

@@ -23,7 +23,7 @@ use xnu_sys::{Host, Kernel};
 
 pub use error::XnuError;
 #[cfg(target_os = "macos")]
-pub use host::{HostAttach, HostXnu};
+pub use host::{HostAttach, HostXnu, this_process};
 pub use tally::{Mended, Tally};
 pub use uplink::Uplink;
 

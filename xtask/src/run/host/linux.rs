@@ -6,19 +6,29 @@ use std::time::{Duration, Instant};
 
 use ifctl::Interfaces;
 
+use super::line;
 use crate::failure::{Failure, Result};
-use crate::run::network::{BRIDGE, HOST};
+use crate::namespace;
+use crate::run::network::HOST;
 
 /// A bridge with an IPv4 and an IPv6 address; it goes with the namespace.
 #[derive(Debug)]
 pub(crate) struct Host(());
 
+/// The name is free in a namespace of its own.
+const BRIDGE: &str = "br0";
+
 /// How long the kernel may take to make sure that nobody else has the bridge's IPv6 address.
 const ADDRESS_MAX: Duration = Duration::from_secs(10);
 
 impl Host {
-    /// Makes the bridge, in the namespace of this process.
-    pub(crate) fn prepare() -> Result<Self> {
+    /// Moves this process into a namespace of its own, where it makes the bridge.
+    pub(crate) fn prepare() -> Result<Option<Self>> {
+        if let Err(why) = namespace::available() {
+            println!("No network of its own here: {why}\nOnly traffic between guests is checked.");
+            return Ok(None);
+        }
+        namespace::enter()?;
         let fail = |error: ifctl::Error| Failure::new("make a bridge", error);
         let mut interfaces = Interfaces::open().map_err(fail)?;
         interfaces.create_bridge(BRIDGE).map_err(fail)?;
@@ -26,17 +36,19 @@ impl Host {
             interfaces.add_address(BRIDGE, address, bits).map_err(fail)?;
         }
         interfaces.set_up(BRIDGE, true).map_err(fail)?;
-        Ok(Self(()))
+        Ok(Some(Self(())))
+    }
+
+    /// The bridge's name.
+    pub(crate) fn bridge(&self) -> &str {
+        BRIDGE
     }
 
     /// Every interface of the namespace by name and kind.
     pub(crate) fn interfaces(&self) -> Result<Vec<String>> {
         let fail = |error: ifctl::Error| Failure::new("list interfaces", error);
         let list = Interfaces::open().and_then(|mut interfaces| interfaces.list()).map_err(fail)?;
-        let mut lines: Vec<String> = list
-            .iter()
-            .map(|interface| format!("{} ({})", interface.name, interface.kind))
-            .collect();
+        let mut lines: Vec<String> = list.iter().map(line).collect();
         lines.sort_unstable();
         Ok(lines)
     }
@@ -66,5 +78,10 @@ impl Host {
             }
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Nothing to do: it goes with the namespace, and that with this process.
+    pub(crate) fn take_away(self) -> Result<()> {
+        Ok(())
     }
 }
