@@ -38,7 +38,7 @@ pub enum FaultKind {
     /// A constant divisor of 0.
     #[error("division by the constant 0")]
     DivisionByZero,
-    /// A scratch word that does not exist.
+    /// Linux: a scratch word that does not exist (XNU rejects the frame).
     #[error("scratch word {slot} of 16")]
     ScratchRange {
         /// The word asked for.
@@ -180,6 +180,11 @@ impl Machine<'_> {
                 Some(Instruction::LoadAbsolute { size, offset: raw.k })
             }
             (Dialect::Xnu, Instruction::Alu { op: AluOp::Mod | AluOp::Xor, .. }) => None,
+            // It looks once more when it runs, and rejects the frame.
+            (
+                Dialect::Xnu,
+                Instruction::LoadScratch { slot, .. } | Instruction::Store { slot, .. },
+            ) if slot as usize >= SCRATCH_WORDS => None,
             _ => Some(instruction),
         }
     }
@@ -469,6 +474,17 @@ mod tests {
         assert_eq!(run(Dialect::Xnu), Ok(Verdict(0)));
         let kind = FaultKind::UnknownCode { code: 0x8c };
         assert_eq!(run(Dialect::Linux), Err(Fault { index: 0, kind }));
+    }
+
+    #[test]
+    fn a_scratch_word_too_far_rejects_on_xnu_and_is_a_fault_on_linux() {
+        for code in [0x02, 0x03, 0x60, 0x61] {
+            let words = [RawInsn::from((code, 0, 0, 16)), RawInsn::from((0x06, 0, 0, 5))];
+            let run = |dialect| run(dialect, &words, &[], &Metadata::default());
+            assert_eq!(run(Dialect::Xnu), Ok(Verdict(0)));
+            let kind = FaultKind::ScratchRange { slot: 16 };
+            assert_eq!(run(Dialect::Linux), Err(Fault { index: 0, kind }));
+        }
     }
 
     #[test]
