@@ -33,7 +33,7 @@ impl Place for AtPath {
         peer: &Path,
         connect: &mut dyn FnMut(&Path) -> Result<(), Errno>,
     ) -> Result<(), Unreached> {
-        if peer.starts_with("/var/root") {
+        if peer.starts_with("/private/roots") {
             return Err(Unreached::Refused("it is root's".into()));
         }
         Ok(connect(peer)?)
@@ -150,7 +150,7 @@ fn senders_that_cannot_be_answered_are_counted() {
         let fd = stranger.socket(AF_LOCAL, SOCK_DGRAM, 0).unwrap();
         let to = address::unix_path(SWITCH.as_bytes()).unwrap();
         stranger.sendto(&fd, &[0; 60], MSG_DONTWAIT, Some(to.as_bytes())).unwrap();
-        let trap = vfkit(&rig, "/var/root/trap.sock", 8);
+        let trap = vfkit(&rig, "/private/roots/trap.sock", 8);
         trap.announce();
         rig.run(MS);
         let counters = rig.counters("vm");

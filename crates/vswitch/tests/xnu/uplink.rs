@@ -142,7 +142,8 @@ fn a_full_capture_buffer_does_not_hold_up_the_loop() {
     on_every_version(|version| {
         let mut up = Uplink::new(version);
         let (other, third) = (up.rig.plug(2, APPLE), up.rig.plug(3, APPLE));
-        (other.announce(), third.announce());
+        other.announce();
+        third.announce();
         up.rig.run(MS);
         let _ = (third.numbers(), other.numbers());
         let frames: Vec<_> = (0..1000).map(|number| up.back(number, 100)).collect();
@@ -214,7 +215,7 @@ fn a_down_interface_loses_frames_and_not_the_port() {
         up.guest.send(&up.out(2, 300)).unwrap();
         up.rig.run(5 * MS);
         assert_eq!(up.numbers_arrived(), [2]);
-        assert_eq!(*up.had_link.lock().unwrap().last().unwrap(), true);
+        assert!(*up.had_link.lock().unwrap().last().unwrap());
     });
 }
 
@@ -231,7 +232,7 @@ fn a_gone_interface_ends_the_link_and_a_new_one_takes_its_place() {
         up.rig.run(5 * MS);
         assert_eq!(up.rig.kernel.open_descriptors().len(), open_before - 2, "both are closed");
         up.rig.run(300 * MS);
-        assert_eq!(*up.had_link.lock().unwrap().last().unwrap(), false);
+        assert!(!*up.had_link.lock().unwrap().last().unwrap());
         up.guest.send(&up.out(2, 300)).unwrap();
         up.rig.run(5 * MS);
         assert!(up.dropped(DropReason::NoPeer) >= 2, "with no link nothing is kept");

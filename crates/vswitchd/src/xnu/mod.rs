@@ -161,3 +161,36 @@ impl<K: Kernel, A> std::fmt::Debug for Xnu<K, A> {
         f.debug_struct("Xnu").field("kernel", &self.kernel).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use xnu_sim::{MacOs, SimKernel};
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Attach<SimKernel> for Nothing {
+        fn attach(
+            &mut self,
+            _: &SimKernel,
+            attachment: Attachment,
+            _: Access,
+        ) -> Result<Attached, XnuError> {
+            panic!("{attachment} is asked for")
+        }
+    }
+
+    #[test]
+    fn a_tap_is_refused_with_what_to_use_instead() {
+        let owner = Owner { pid: 1, started: 1 };
+        let identity = Identity { owner, is_alive: Arc::new(|_| true) };
+        let kernel = SimKernel::boot(MacOs::ALL[0], 1);
+        let mut platform = Xnu::new(kernel, Nothing, identity);
+        let access = Access::from_options(None, None, None).unwrap();
+        let refused = platform.attach(Attachment::Tap("tap0".to_owned()), access).unwrap_err();
+        let refused = refused.to_string();
+        assert!(refused.contains("tap0") && refused.contains("no TAP interfaces"), "{refused}");
+        assert!(refused.contains("unixgram:"), "{refused}");
+    }
+}
