@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use probe::{Transmit, Wire};
 use vswitchd::config::UplinkSpec;
-use xnu_sim::{Actor, Counters, MacOs, Polled, SimKernel};
+use xnu_sim::{Actor, BootOptions, Counters, MacOs, Polled, SimKernel};
 use xnu_sys::Kernel;
 
 use crate::attach::SimAttach;
@@ -160,10 +160,26 @@ const MEASURE_MAX: Duration = Duration::from_secs(30);
 /// # Errors
 /// [`LabError`]: when the machine or the switch cannot be had, or hardly a frame arrives.
 pub fn of_switch(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError> {
-    measure(version, way, frames, |mac| {
-        let uplink = UplinkSpec::Bridge { bridge: BRIDGE.into(), create: false, member: None };
-        Ok(Switch::Ours(Box::new(mac.start(uplink)?.0)))
-    })
+    measure(options(version), way, frames, start_ours)
+}
+
+/// The same on a system without `recvmsg_x` and `sendmsg_x`, whose frames go one by one wherever
+/// nothing else takes many.
+///
+/// # Errors
+/// [`LabError`].
+pub fn without_message_calls(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError> {
+    let options = BootOptions { without_message_calls: true, ..options(version) };
+    measure(options, way, frames, start_ours)
+}
+
+fn options(version: MacOs) -> BootOptions {
+    BootOptions { version, seed: 1, ..BootOptions::default() }
+}
+
+fn start_ours(mac: SimulatedMac) -> Result<Switch, LabError> {
+    let uplink = UplinkSpec::Bridge { bridge: BRIDGE.into(), create: false, member: None };
+    Ok(Switch::Ours(Box::new(mac.start(uplink)?.0)))
 }
 
 /// The same of the [`original`](crate::original)'s loop. Guests reach each other through the host's
@@ -172,19 +188,20 @@ pub fn of_switch(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError
 /// # Errors
 /// [`LabError`].
 pub fn of_original(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError> {
-    measure(version, way, frames, |mac| {
+    measure(options(version), way, frames, |mac| {
         let vms = mac.attach.0.into_values().collect();
         Ok(Switch::Original(Box::new(OriginalSwitch::new(mac.kernel, vms)?)))
     })
 }
 
 fn measure(
-    version: MacOs,
+    options: BootOptions,
     way: Way,
     frames: u64,
     start: impl FnOnce(SimulatedMac) -> Result<Switch, LabError>,
 ) -> Result<Cost, LabError> {
-    let mut mac = SimulatedMac::boot(version, 1)?;
+    let version = options.version;
+    let mut mac = SimulatedMac::boot_with(options)?;
     let [one, other, lan] = [1, 2, 200].map(|number| StationConfig { number });
     let first: SharedWire = Arc::new(Mutex::new(mac.plug("vm1", None)?));
     let second: SharedWire = Arc::new(Mutex::new(mac.plug("vm2", None)?));

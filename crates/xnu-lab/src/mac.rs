@@ -10,7 +10,7 @@ use vswitchd::Service;
 use vswitchd::access::{Access, MODE_DEFAULT};
 use vswitchd::config::{Attachment, Network, PortSpec, UplinkSpec};
 use vswitchd::xnu::{Identity, Tally, Xnu};
-use xnu_sim::{EthernetOptions, MacOs, SimKernel, Wire};
+use xnu_sim::{BootOptions, EthernetOptions, MacOs, SimKernel, Wire};
 
 use crate::attach::SimAttach;
 use crate::wire::SocketWire;
@@ -62,7 +62,15 @@ impl SimulatedMac {
     /// # Errors
     /// [`LabError`].
     pub fn boot(version: MacOs, seed: u64) -> Result<Self, LabError> {
-        let kernel = SimKernel::boot(version, seed);
+        Self::boot_with(BootOptions { version, seed, ..BootOptions::default() })
+    }
+
+    /// The same of a machine with options.
+    ///
+    /// # Errors
+    /// [`LabError`].
+    pub fn boot_with(options: BootOptions) -> Result<Self, LabError> {
+        let kernel = SimKernel::boot_with(options);
         let operator = kernel.spawn(true);
         let card = operator.add_ethernet(CARD, CARD_MAC, EthernetOptions::default());
         make_bridge(&operator).map_err(|why| LabError::new("make the bridge", &why))?;

@@ -28,3 +28,17 @@ fn the_originals_loop_costs_two_calls_and_more() {
         assert!(cost.calls_per_frame() >= 1.0, "{version:?}: {cost:?}");
     }
 }
+
+/// Without the calls for many messages a frame costs one call where BPF takes or gives many on the
+/// other side, and two where nothing does.
+#[test]
+fn without_calls_of_many_messages_a_frame_costs_one_call_on_the_guests_side() {
+    for version in MacOs::ALL {
+        let cost = cost::without_message_calls(version, Way::HostToGuest, FRAMES).unwrap();
+        assert!(cost.calls_per_frame() <= 1.1, "{version:?}: {cost:?}");
+        let cost = cost::without_message_calls(version, Way::GuestToHost, FRAMES).unwrap();
+        let writes_batches = version >= MacOs::V14_4;
+        let most = if writes_batches { 1.1 } else { 2.1 };
+        assert!(cost.calls_per_frame() <= most, "{version:?}: {cost:?}");
+    }
+}
