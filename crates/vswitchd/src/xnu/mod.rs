@@ -2,8 +2,8 @@
 //! simulated one.
 //!
 //! Networks reach the host by a pair of feths, one of them a member of the host's bridge
-//! ([`uplink`](self)), and whatever is lost while the switch runs is mended: the membership, the
-//! pair, a bridge that was made here ([`Stand`](stand)).
+//! (`uplink`), and whatever is lost while the switch runs is mended: the membership, the
+//! pair, a bridge that was made here (`stand`).
 
 mod error;
 #[cfg(target_os = "macos")]

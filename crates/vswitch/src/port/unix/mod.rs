@@ -1,7 +1,7 @@
 //! What is POSIX in the ports, the same on Linux and macOS: streams, paths at which sockets are
 //! bound, descriptors that were passed on.
 //!
-//! What the systems do differently is in one file for each, [`platform`], behind one face: how a
+//! What the systems do differently is in one file for each, `platform`, behind one face: how a
 //! stream is made and told never to block or to raise `SIGPIPE`, how large a socket's buffers may
 //! be, how long a path may be, and how a path is bound so that nobody gets in before its owner and
 //! mode are set.
