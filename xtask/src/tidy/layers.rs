@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("xnu-lab", &["vswitchd", "vswitch", "ifctl", "bpf", "ndrv", "probe", "xnu-sim", "xnu-sys"]),
     ("vswitch-cli", &["vswitchd", "ifctl", "bpf", "probe"]),
     ("testkit", &[]),
+    ("guard", &["vswitch", "bpf"]),
     ("xtask", &["vswitchd", "vswitch", "ifctl", "bpf", "probe", "xnu-sys", "xnu-lab", "xnu-sim"]),
 ];
 
