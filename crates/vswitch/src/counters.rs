@@ -37,9 +37,12 @@ drop_reasons! {
     OwnedSource = "owned_source",
     /// Ingress: the destination is behind the port that the frame came from.
     Hairpin = "hairpin",
-    /// Ingress: no buffer was left to receive into.
+    /// Ingress: no buffer was left to receive into. Egress: there were not enough for all the
+    /// segments that a frame was to be cut into for this port.
     NoBuffer = "no_buffer",
-    /// Ingress: work left on the frame (a checksum, segments) could not be done as its header says.
+    /// The work left on the frame (a checksum, segments) cannot be done as its header says.
+    /// Ingress: the checksum's place or the segment size cannot be. Egress: for the port that
+    /// needed it done, or whose kernel refused it, the headers are not those of such a frame.
     BadOffload = "bad_offload",
     /// Ingress: a stream broke the framing: a length of zero or over the limit.
     BadFraming = "bad_framing",
@@ -119,7 +122,7 @@ impl Ingress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the unit is in each name")]
 pub struct Egress {
-    /// Frames that a verdict meant for this port.
+    /// Frames that a verdict meant for this port; one that was cut for it counts as its segments.
     pub enqueued_frames: u64,
     pub sent_frames: u64,
     pub sent_bytes: u64,

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use crate::frame::{FRAME_MAX_BYTES, Frame};
 use crate::offload::Offload;
+use crate::queue::Load;
 
 /// The sizes in which buffers come. A port receives into the smallest that fits its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -216,6 +217,11 @@ impl Pool {
     #[must_use]
     pub fn held_bytes(&self, frame: &Frame) -> usize {
         self.slots[frame.slot as usize].buffer.len()
+    }
+
+    /// What the frame comes to at a port that takes it as it is.
+    pub(crate) fn load_of(&self, frame: &Frame) -> Load {
+        Load { frames: 1, held_bytes: self.held_bytes(frame), fresh_bytes: 0 }
     }
 
     /// A second frame of the same bytes, for another port.

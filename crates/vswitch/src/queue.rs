@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::frame::Frame;
+use crate::offload::Offloads;
 use crate::pool::Pool;
 use crate::time::Nanos;
 
@@ -25,6 +26,17 @@ pub(crate) struct EgressQueue {
     held_bytes: usize,
 }
 
+/// What a frame comes to at a port, whole or in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// How many frames.
+    pub(crate) frames: usize,
+    /// What they hold of the pool.
+    pub(crate) held_bytes: usize,
+    /// Of those, the bytes that are still to be taken from it.
+    pub(crate) fresh_bytes: usize,
+}
+
 #[derive(Debug)]
 struct Queued {
     frame: Frame,
@@ -44,14 +56,15 @@ impl EgressQueue {
         self.frames.is_empty()
     }
 
-    /// Whether a frame that holds `bytes` of the pool fits, with at most `frames_max` frames in
-    /// all.
+    /// Whether `load` fits, with at most `frames_max` frames in all.
     ///
     /// In bytes, each queue may hold as much as is still available to all (a dynamic threshold,
     /// after Choudhury and Hahne): one full port can take half of the pool, two a third each, and
     /// there is always something left for the others.
-    pub(crate) fn has_room(&self, bytes: usize, frames_max: usize, pool: &Pool) -> bool {
-        self.frames.len() < frames_max && self.held_bytes + bytes <= pool.available_bytes()
+    pub(crate) fn has_room(&self, load: &Load, frames_max: usize, pool: &Pool) -> bool {
+        let available_bytes = pool.available_bytes().saturating_sub(load.fresh_bytes);
+        self.frames.len() + load.frames <= frames_max
+            && self.held_bytes + load.held_bytes <= available_bytes
     }
 
     pub(crate) fn push(&mut self, frame: Frame, now: Nanos, pool: &Pool) {
@@ -63,6 +76,22 @@ impl EgressQueue {
         let queued = self.frames.pop_front()?;
         self.held_bytes -= pool.held_bytes(&queued.frame);
         Some(queued.frame)
+    }
+
+    /// Drops the frames whose offload a port that takes `takes` does not take; says how many.
+    pub(crate) fn drop_untaken(&mut self, takes: Offloads, pool: &mut Pool) -> u64 {
+        let mut dropped = 0;
+        for _ in 0..self.frames.len() {
+            let Some(queued) = self.frames.pop_front() else { break };
+            if takes.takes(&queued.frame.offload) {
+                self.frames.push_back(queued);
+                continue;
+            }
+            self.held_bytes -= pool.held_bytes(&queued.frame);
+            pool.release(queued.frame);
+            dropped += 1;
+        }
+        dropped
     }
 
     pub(crate) fn frame(&self, place: usize) -> &Frame {

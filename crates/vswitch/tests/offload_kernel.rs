@@ -146,9 +146,8 @@ fn finishing_pair() -> Option<(PacketSocket, PacketSocket)> {
         run("ethtool", &format!("-K {end} tx off tso off gso off gro off sg off"));
         run("ip", &format!("link set {end} up"));
     }
-    let active = || !run("ip", "-o link show").contains("qdisc noop ");
-    // `lo` stays down and so without a queue.
-    run("ip", "link set lo up");
+    // Until the kernel has noticed the carrier it drops what is sent, and says it was sent.
+    let active = || run("ip", "-o link show type veth").matches(" state UP ").count() == 2;
     assert!(testkit::wait_until(Duration::from_secs(5), active), "the pair does not come up");
     let options = Options {
         vnet_hdr: true,

@@ -76,7 +76,8 @@ impl Setting {
         for end in ["card", "far"] {
             ip(&format!("link set {end} addrgenmode none up"));
         }
-        let active = || !ip("-o link show type veth").contains("qdisc noop ");
+        // Until the kernel has noticed the carrier it drops what is sent, and says it was sent.
+        let active = || ip("-o link show type veth").matches(" state UP ").count() == 2;
         assert!(testkit::wait_until(Duration::from_secs(5), active), "the pair does not come up");
         let options =
             Options { vnet_hdr: true, send_buffer_bytes: Some(4 << 20), ..Options::default() };

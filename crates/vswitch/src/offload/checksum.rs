@@ -17,6 +17,16 @@ pub fn complete_checksum(frame: &mut [u8], offload: &Offload) -> Result<(), Offl
     if !offload.needs_checksum() {
         return Ok(());
     }
+    let (start, place) = place(frame, offload)?;
+    let mut sum = Sum::default();
+    sum.add(&frame[start..]);
+    frame[place..place + 2].copy_from_slice(&sum.finish_nonzero());
+    Ok(())
+}
+
+/// Where the checksummed part of an unfinished frame begins, and where its checksum stands: both
+/// inside the frame and behind its Ethernet header.
+pub(super) fn place(frame: &[u8], offload: &Offload) -> Result<(usize, usize), OffloadError> {
     let (start, offset) = (offload.checksum_start, offload.checksum_offset);
     let misplaced = OffloadError::ChecksumPlace { start, offset };
     let network = headers::network_start(frame).ok_or(misplaced)?;
@@ -27,10 +37,7 @@ pub fn complete_checksum(frame: &mut [u8], offload: &Offload) -> Result<(), Offl
     if offset == SCTP_OFFSET && headers::is_sctp(frame, network) {
         return Err(OffloadError::Headers { reason: "SCTP has a CRC for a checksum" });
     }
-    let mut sum = Sum::default();
-    sum.add(&frame[start..]);
-    frame[place..place + 2].copy_from_slice(&sum.finish_nonzero());
-    Ok(())
+    Ok((start, place))
 }
 
 /// A ones' complement sum of 16-bit words. It is kept in the machine's byte order, whatever that
@@ -125,7 +132,10 @@ mod tests {
             }
             let offload = unfinished(start, offset);
             let before = frame.clone();
-            match complete_checksum(&mut frame, &offload) {
+            let looked = offload.check(&frame);
+            let completed = complete_checksum(&mut frame, &offload);
+            prop_assert_eq!(looked, completed);
+            match completed {
                 Err(_) => prop_assert_eq!(frame, before),
                 Ok(()) => {
                     let (start, place) = (usize::from(start), usize::from(start + offset));

@@ -33,11 +33,13 @@
 
 mod checksum;
 mod headers;
+mod offloads;
 mod segment;
 #[cfg(test)]
 mod testing;
 
 pub use checksum::complete_checksum;
+pub use offloads::Offloads;
 pub use segment::Segmenter;
 
 /// The work left on a frame. The default is none.
@@ -155,6 +157,22 @@ impl Offload {
     #[must_use]
     pub const fn needs_checksum(&self) -> bool {
         matches!(self.checksum, Checksum::Unfinished)
+    }
+
+    /// Looks at what can be seen of the work without doing it, so that whoever gets the frame as it
+    /// is, and follows these numbers, writes nothing before the IP header: what the fabric decided
+    /// by holds for him too. Headers are not read, but for SCTP's.
+    ///
+    /// # Errors
+    /// Those of [`complete_checksum`], and [`OffloadError::NoSegmentSize`].
+    pub fn check(&self, frame: &[u8]) -> Result<(), OffloadError> {
+        if !self.gso.is_none() && self.segment_bytes == 0 {
+            return Err(OffloadError::NoSegmentSize);
+        }
+        if self.needs_checksum() {
+            checksum::place(frame, self)?;
+        }
+        Ok(())
     }
 
     /// Reads the fields of a virtio-net header. Fields that its flags leave without meaning are

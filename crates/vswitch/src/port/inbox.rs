@@ -174,11 +174,17 @@ impl<'a> Inbox<'a> {
     /// Takes a copy of a frame that stands elsewhere; `false` when the pool has no room: the frame
     /// is not counted then, and may be given again later.
     pub fn copy(&mut self, frame: &[u8]) -> bool {
+        self.copy_unfinished(frame, Offload::NONE)
+    }
+
+    /// The same of a frame with work left on it.
+    pub fn copy_unfinished(&mut self, frame: &[u8], offload: Offload) -> bool {
         if frame.len() > FRAME_MAX_BYTES {
             self.reject(DropReason::Oversize, frame.len());
             return true;
         }
-        let Some(frame) = self.pool.copy(frame) else { return false };
+        let Some(mut frame) = self.pool.copy(frame) else { return false };
+        frame.offload = offload;
         self.buffers.frames.push_back(frame);
         true
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::offload::Offloads;
 use crate::poller::Source;
 use crate::time::Nanos;
 
@@ -33,6 +34,13 @@ pub trait Port: fmt::Debug + Send {
     /// What to watch to know when to receive and send; `None` while there is nothing to watch.
     /// Asked again after each other call: a port may change it (a reconnect) at any of them.
     fn source(&self) -> Option<Source>;
+
+    /// What may be left to do to the frames of an outbox; the switch does the rest before they
+    /// are queued. Asked when the port is added and after each other call, so it must be cheap. A
+    /// port that takes less than before loses what is queued for it of the rest.
+    fn takes(&self) -> Offloads {
+        Offloads::NONE
+    }
 
     /// Puts the frames that are there into `inbox`, at most one batch.
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received;
@@ -140,6 +148,9 @@ pub enum SendFault {
     TooBig,
     /// The frame was taken and lost in the kernel. The next ones may pass.
     Lost,
+    /// The frame's offload cannot be followed: its headers are others than it speaks of. The next
+    /// ones may pass.
+    BadOffload,
     /// Nobody is there to take any frame.
     NoPeer,
     /// As [`Received::Gone`].

@@ -1,5 +1,6 @@
 //! What a port is given to send.
 
+use crate::offload::Offload;
 use crate::pool::Pool;
 use crate::queue::EgressQueue;
 
@@ -33,9 +34,25 @@ impl<'a> Outbox<'a> {
         self.pool.bytes(self.queue.frame(place))
     }
 
-    /// The frames' bytes, oldest first.
+    /// What is left to do to the frame at `place`: nothing that the port does not take
+    /// ([`Port::takes`](super::Port::takes)).
+    #[must_use]
+    pub fn offload(&self, place: usize) -> &'a Offload {
+        &self.queue.frame(place).offload
+    }
+
+    /// The frames' bytes, oldest first: all that there is to a frame at a port that takes no
+    /// offloads.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.frames().map(|(bytes, _)| bytes)
+    }
+
+    /// The frames' bytes, each with what is left to do to it, oldest first.
+    pub fn frames(&self) -> impl Iterator<Item = (&'a [u8], &'a Offload)> {
         let (queue, pool) = (self.queue, self.pool);
-        (0..queue.len()).map(move |place| pool.bytes(queue.frame(place)))
+        (0..queue.len()).map(move |place| {
+            let frame = queue.frame(place);
+            (pool.bytes(frame), &frame.offload)
+        })
     }
 }

@@ -1,12 +1,13 @@
 //! The way of the frames: read, decide, queue, send; and who waits for whom.
 
+use super::finish::Work;
 use super::{Switch, port_of};
 use crate::counters::DropReason;
 use crate::fabric::{PortIndex, Verdict};
 use crate::frame::Frame;
 use crate::poller::Poller;
 use crate::port::{Inbox, Outbox, Received, SendFault};
-use crate::queue::{QUEUE_AGE_MAX, QUEUE_FRAMES_MAX, QUEUE_FRAMES_UNICAST};
+use crate::queue::{Load, QUEUE_AGE_MAX, QUEUE_FRAMES_MAX, QUEUE_FRAMES_UNICAST};
 use crate::time::Nanos;
 
 /// How many batches of one port are read before others have their turn.
@@ -19,12 +20,23 @@ const NO_BUFFERS_PAUSE: std::time::Duration = std::time::Duration::from_millis(1
 /// enough that it is not woken for each frame, early enough that the target never runs dry.
 const RESUME_AT_FRAMES: usize = QUEUE_FRAMES_UNICAST / 2;
 
-/// What a target says to a frame.
-enum Admission {
+/// What a target says to a frame, or to all the segments of one.
+pub(super) enum Admission {
     Room,
     /// It is full and making progress: its sender waits.
     Wait,
     Refused(DropReason),
+}
+
+impl Admission {
+    /// Why the frame is dropped when nobody waits.
+    pub(super) fn refusal(self) -> Option<DropReason> {
+        match self {
+            Self::Room => None,
+            Self::Wait => Some(DropReason::QueueFull),
+            Self::Refused(reason) => Some(reason),
+        }
+    }
 }
 
 impl<P: Poller> Switch<P> {
@@ -36,7 +48,7 @@ impl<P: Poller> Switch<P> {
                 return;
             }
             let received = port.port.receive(&mut Inbox::new(&mut self.inbox, &mut self.pool));
-            self.note_source(index);
+            self.note_changes(index);
             self.now = self.poller.now();
             self.count_rejected(index);
             self.dispatch(index);
@@ -78,10 +90,6 @@ impl<P: Poller> Switch<P> {
     /// Decides on the frames of the inbox, which came in by `index`, until one has to wait.
     fn dispatch(&mut self, index: PortIndex) {
         while let Some(frame) = self.inbox.frames.pop_front() {
-            if !frame.offload.is_none() {
-                self.finish(index, frame);
-                continue;
-            }
             let Some(port) = port_of(&mut self.members, index) else {
                 self.pool.release(frame);
                 continue;
@@ -89,7 +97,12 @@ impl<P: Poller> Switch<P> {
             let network = usize::from(port.settings.network.0);
             let waits = port.settings.waits;
             let bytes = self.pool.bytes(&frame);
-            match self.networks[network].fabric.ingress(index, bytes, self.now) {
+            // Where a checksum would be written is known to be behind what the fabric goes by.
+            let verdict = match frame.offload.check(bytes) {
+                Ok(()) => self.networks[network].fabric.ingress(index, bytes, self.now),
+                Err(_) => Verdict::Drop(DropReason::BadOffload),
+            };
+            match verdict {
                 Verdict::Drop(reason) => {
                     port.counters.ingress.dropped.count(reason);
                     self.count_received(index, frame.len_bytes());
@@ -101,53 +114,92 @@ impl<P: Poller> Switch<P> {
                     self.flood(index, network, frame);
                 }
                 Verdict::Forward(target) => {
-                    match self.admit(target, &frame, QUEUE_FRAMES_UNICAST) {
-                        Admission::Wait if waits => {
-                            self.inbox.frames.push_front(frame);
-                            self.hold(index, target);
-                            return;
-                        }
-                        admission => {
-                            let len_bytes = frame.len_bytes();
-                            if let Some(port) = self.port_mut(index) {
-                                port.counters.ingress.forwarded_frames += 1;
-                            }
-                            self.count_received(index, len_bytes);
-                            self.enqueue(target, frame, admission);
-                        }
-                    }
+                    let Some(frame) = self.forward(index, target, frame, waits) else { continue };
+                    self.inbox.frames.push_front(frame);
+                    self.hold(index, target);
+                    return;
                 }
             }
         }
     }
 
+    /// Queues a frame for its only target; a frame that is to wait for it comes back.
+    fn forward(
+        &mut self,
+        index: PortIndex,
+        target: PortIndex,
+        frame: Frame,
+        waits: bool,
+    ) -> Option<Frame> {
+        let (load, work) = self.load(target, &frame);
+        let admission = match work {
+            Work::Impossible(reason) => Admission::Refused(reason),
+            _ => self.admit(target, &load, QUEUE_FRAMES_UNICAST),
+        };
+        if waits && matches!(admission, Admission::Wait) {
+            return Some(frame);
+        }
+        if let Some(port) = self.port_mut(index) {
+            port.counters.ingress.forwarded_frames += 1;
+        }
+        self.count_received(index, frame.len_bytes());
+        match admission.refusal() {
+            None => self.enqueue(target, frame, work, load.frames),
+            Some(reason) => {
+                self.refuse(target, load.frames, reason);
+                self.pool.release(frame);
+            }
+        }
+        None
+    }
+
     /// Queues a frame for every port of the network but the one it came from. Floods wait for
     /// nobody: where a queue is full, the frame is dropped for that port alone.
-    fn flood(&mut self, from: PortIndex, network: usize, frame: Frame) {
+    fn flood(&mut self, from: PortIndex, network: usize, mut frame: Frame) {
+        self.complete_for_all(from, network, &mut frame);
+        let mut finished = None;
         let mut place = 0;
         while let Some(&target) = self.networks[network].fabric.ports().get(place) {
             if target != from {
-                let copy = self.pool.share(&frame);
-                // Who would have to wait is dropped.
-                let admission = self.admit(target, &copy, QUEUE_FRAMES_MAX);
-                self.enqueue(target, copy, admission);
+                if self.takes(target, &frame.offload) {
+                    self.flood_as_it_is(target, &frame);
+                } else {
+                    self.flood_finished(target, &frame, &mut finished);
+                }
             }
             // A target that turned out to be gone may have been removed, and the next stand there.
             if self.networks[network].fabric.ports().get(place) == Some(&target) {
                 place += 1;
             }
         }
+        self.release_segments();
         self.pool.release(frame);
     }
 
-    /// Whether `target` takes the frame, its queue holding no more than `frames_max` then.
-    fn admit(&mut self, target: PortIndex, frame: &Frame, frames_max: usize) -> Admission {
-        let bytes = self.pool.held_bytes(frame);
+    fn flood_as_it_is(&mut self, target: PortIndex, frame: &Frame) {
+        let load = self.pool.load_of(frame);
+        // Who would have to wait is dropped.
+        match self.admit(target, &load, QUEUE_FRAMES_MAX).refusal() {
+            Some(reason) => self.refuse(target, load.frames, reason),
+            None => {
+                let copy = self.pool.share(frame);
+                self.push(target, copy);
+            }
+        }
+    }
+
+    /// Whether `target` takes the load, all of it at once, its queue holding no more than
+    /// `frames_max` then.
+    pub(super) fn admit(&mut self, target: PortIndex, load: &Load, frames_max: usize) -> Admission {
+        if load.frames > frames_max {
+            // No queue ever has that much room: there is nothing to wait for.
+            return Admission::Refused(DropReason::QueueFull);
+        }
         for attempt in 0..2 {
             let Some(port) = port_of(&mut self.members, target) else {
                 return Admission::Refused(DropReason::NoPeer);
             };
-            if port.queue.has_room(bytes, frames_max, &self.pool) {
+            if port.queue.has_room(load, frames_max, &self.pool) {
                 return Admission::Room;
             }
             if port.blocked && !port.is_stalled(self.now) {
@@ -165,19 +217,24 @@ impl<P: Poller> Switch<P> {
         Admission::Refused(DropReason::QueueFull)
     }
 
-    fn enqueue(&mut self, target: PortIndex, frame: Frame, admission: Admission) {
+    /// Counts frames that were meant for `target` and not queued.
+    pub(super) fn refuse(&mut self, target: PortIndex, frames: usize, reason: DropReason) {
+        if let Some(port) = self.port_mut(target) {
+            port.counters.egress.enqueued_frames += frames as u64;
+            port.counters.egress.dropped.add(reason, frames as u64);
+        }
+    }
+
+    /// Queues a frame that was admitted, and that the port takes.
+    pub(super) fn push(&mut self, target: PortIndex, frame: Frame) {
         let Some(port) = port_of(&mut self.members, target) else {
             self.pool.release(frame);
             return;
         };
         port.counters.egress.enqueued_frames += 1;
-        let refused = match admission {
-            Admission::Room => None,
-            Admission::Wait => Some(DropReason::QueueFull),
-            Admission::Refused(reason) => Some(reason),
-        };
-        if let Some(reason) = refused {
-            port.counters.egress.dropped.count(reason);
+        if !port.takes.takes(&frame.offload) {
+            // It did until a moment ago, when it was made to send what it had.
+            port.counters.egress.dropped.count(DropReason::NoPeer);
             self.pool.release(frame);
             return;
         }
@@ -237,13 +294,14 @@ impl<P: Poller> Switch<P> {
             if sent.taken_frames > 0 {
                 port.progress_at = self.now;
             }
-            self.note_source(index);
+            self.note_changes(index);
             match sent.then {
                 None if sent.taken_frames > 0 || rest => {}
                 // A port that neither sends nor says why: leave the frames to the next attempt.
                 None => return,
                 Some(SendFault::TooBig) => self.drop_first(index, DropReason::Mtu),
                 Some(SendFault::Lost) => self.drop_first(index, DropReason::Kernel),
+                Some(SendFault::BadOffload) => self.drop_first(index, DropReason::BadOffload),
                 Some(SendFault::NoPeer) => self.drop_queue(index, DropReason::NoPeer),
                 Some(SendFault::Gone(why)) => {
                     self.drop_queue(index, DropReason::NoPeer);

@@ -1,77 +1,296 @@
-//! The work left on a frame, done in software for ports that cannot take it.
+//! The work left on a frame, done in software for a target that does not take it.
 //!
-//! No port takes such work yet, so it is done as soon as the frame is looked at; a segment to be
-//! cut counts as the frames that it is cut into.
+//! The fabric decides on the frame as it came. A target that takes its offload gets it so; for one
+//! that does not, it is finished: the checksum completed, or the frame cut into segments, which
+//! count there as the frames that they are. All of them are admitted and queued, or none.
 
-use super::Switch;
+use super::{Switch, port_of};
 use crate::counters::DropReason;
 use crate::fabric::PortIndex;
 use crate::frame::Frame;
 use crate::offload::{Offload, Segmenter, complete_checksum};
 use crate::poller::Poller;
 use crate::pool::{HEADROOM_BYTES, SizeClass};
+use crate::queue::{Load, QUEUE_FRAMES_MAX};
+
+/// What is to be done to a frame for a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Nothing: it takes the frame as it is.
+    Nothing,
+    /// Completing the checksum.
+    Checksum,
+    /// Cutting.
+    Segments,
+    /// It cannot be done.
+    Impossible(DropReason),
+}
+
+/// A flooded frame as it is for all targets that do not take it: what it comes to, and the work
+/// that is still to be done before its frames stand in `segments`.
+pub(super) type Finished = Option<(Load, Work)>;
 
 impl<P: Poller> Switch<P> {
-    /// Finishes a frame that came in by `index` and puts what becomes of it before all other frames
-    /// of the inbox.
-    pub(super) fn finish(&mut self, index: PortIndex, mut frame: Frame) {
-        let offload = std::mem::take(&mut frame.offload);
-        let done = if offload.gso.is_none() {
-            let bytes = self.pool.bytes_mut(&frame);
-            debug_assert!(bytes.is_some(), "a frame just received is shared with nobody");
-            bytes.map_or(Err(DropReason::BadOffload), |bytes| {
-                complete_checksum(bytes, &offload).map_err(|_| DropReason::BadOffload)
-            })
+    /// Whether a target takes a frame with this work left on it.
+    pub(super) fn takes(&mut self, target: PortIndex, offload: &Offload) -> bool {
+        offload.is_none() || self.port_mut(target).is_some_and(|port| port.takes.takes(offload))
+    }
+
+    /// What a frame that is not shared comes to at its only target, and what is to be done for it.
+    pub(super) fn load(&mut self, target: PortIndex, frame: &Frame) -> (Load, Work) {
+        let whole = self.pool.load_of(frame);
+        if self.takes(target, &frame.offload) {
+            (whole, Work::Nothing)
+        } else if frame.offload.gso.is_none() {
+            (whole, Work::Checksum)
         } else {
-            match self.cut(&frame, &offload) {
-                Ok(()) => {
-                    self.pool.release(frame);
-                    return;
-                }
-                Err(reason) => Err(reason),
-            }
-        };
-        match done {
-            Ok(()) => self.inbox.frames.push_front(frame),
-            Err(reason) => {
-                self.inbox.rejected.count(reason);
-                self.inbox.rejected_bytes += frame.len_bytes() as u64;
-                self.count_rejected(index);
-                self.pool.release(frame);
-            }
+            self.load_in_segments(frame)
         }
     }
 
-    /// Cuts a big segment; all of it, or nothing when the pool is too small.
-    fn cut(&mut self, frame: &Frame, offload: &Offload) -> Result<(), DropReason> {
+    /// Queues a frame that was admitted, `work` done. With work that proves impossible, the
+    /// `frames` that it would have been are dropped.
+    pub(super) fn enqueue(&mut self, target: PortIndex, frame: Frame, work: Work, frames: usize) {
+        match work {
+            Work::Nothing => self.push(target, frame),
+            work => match self.finish(frame, work) {
+                Ok(()) => self.push_segments(target),
+                Err(reason) => self.refuse(target, frames, reason),
+            },
+        }
+    }
+
+    /// Completes the checksum of a frame that is to be flooded to nobody who takes it unfinished:
+    /// once for all, in its place.
+    pub(super) fn complete_for_all(&mut self, from: PortIndex, network: usize, frame: &mut Frame) {
+        let offload = frame.offload;
+        if offload.is_none() || !offload.gso.is_none() {
+            return;
+        }
+        let taken = self.networks[network].fabric.ports().iter().any(|&target| {
+            let port = port_of(&mut self.members, target);
+            target != from && port.is_some_and(|port| port.takes.takes(&offload))
+        });
+        let completed = self.pool.bytes_mut(frame).filter(|_| !taken);
+        if completed.is_some_and(|bytes| complete_checksum(bytes, &offload).is_ok()) {
+            frame.offload = Offload::NONE;
+        }
+    }
+
+    /// Queues what a flooded frame was finished to for a target that does not take it as it is; the
+    /// first with room has it made.
+    pub(super) fn flood_finished(
+        &mut self,
+        target: PortIndex,
+        frame: &Frame,
+        finished: &mut Finished,
+    ) {
+        let (mut load, mut work) = match *finished {
+            Some(known) => known,
+            None => self.load_of_copies(frame),
+        };
+        let refusal = match work {
+            Work::Impossible(reason) => Some(reason),
+            _ => self.admit(target, &load, QUEUE_FRAMES_MAX).refusal(),
+        };
+        if refusal.is_none() && work != Work::Nothing {
+            (load.fresh_bytes, work) = match self.finish_copy(frame, work) {
+                Ok(()) => (0, Work::Nothing),
+                Err(reason) => (load.fresh_bytes, Work::Impossible(reason)),
+            };
+        }
+        *finished = Some((load, work));
+        match (refusal, work) {
+            (Some(reason), _) | (None, Work::Impossible(reason)) => {
+                self.refuse(target, load.frames, reason);
+            }
+            (None, _) => self.push_shares(target),
+        }
+    }
+
+    /// Ends the frames that a flood was finished to.
+    pub(super) fn release_segments(&mut self) {
+        for segment in self.segments.drain(..) {
+            self.pool.release(segment);
+        }
+    }
+
+    fn load_of_copies(&self, frame: &Frame) -> (Load, Work) {
+        if frame.offload.gso.is_none() {
+            let held_bytes = SizeClass::fitting(frame.len_bytes()).bytes();
+            (Load { frames: 1, held_bytes, fresh_bytes: held_bytes }, Work::Checksum)
+        } else {
+            self.load_in_segments(frame)
+        }
+    }
+
+    fn load_in_segments(&self, frame: &Frame) -> (Load, Work) {
+        match Segmenter::new(self.pool.bytes(frame), &frame.offload) {
+            Ok(segmenter) => {
+                let frames = segmenter.segments();
+                let each_bytes = SizeClass::fitting(segmenter.frame_len_max()).bytes();
+                let held_bytes = frames * each_bytes;
+                (Load { frames, held_bytes, fresh_bytes: held_bytes }, Work::Segments)
+            }
+            Err(_) => (self.pool.load_of(frame), Work::Impossible(DropReason::BadOffload)),
+        }
+    }
+
+    /// Puts what the frame is finished to into `segments`.
+    fn finish(&mut self, mut frame: Frame, work: Work) -> Result<(), DropReason> {
+        let done = match work {
+            Work::Nothing => Ok(()),
+            Work::Impossible(reason) => Err(reason),
+            Work::Segments => {
+                let cut = self.cut(&frame);
+                self.pool.release(frame);
+                return cut;
+            }
+            Work::Checksum => match self.pool.bytes_mut(&frame) {
+                Some(bytes) => complete_checksum(bytes, &frame.offload).map_err(|_| BAD),
+                None => Err(BAD),
+            },
+        };
+        match done {
+            Ok(()) => {
+                frame.offload = Offload::NONE;
+                self.segments.push(frame);
+            }
+            Err(_) => self.pool.release(frame),
+        }
+        done
+    }
+
+    /// The same of a frame that stays as it is.
+    fn finish_copy(&mut self, frame: &Frame, work: Work) -> Result<(), DropReason> {
+        if work != Work::Checksum {
+            return self.cut(frame);
+        }
         let whole = self.pool.lend(frame);
         let range = frame.start as usize..frame.start as usize + frame.len_bytes();
-        let cut = self.cut_into_segments(&whole[range], offload);
+        let copy = self.pool.copy(&whole[range]);
+        self.pool.restore(frame, whole);
+        let mut copy = copy.ok_or(DropReason::NoBuffer)?;
+        copy.offload = frame.offload;
+        self.finish(copy, work)
+    }
+
+    /// Cuts a big segment into `segments`; all of it, or nothing when the pool is too small.
+    fn cut(&mut self, frame: &Frame) -> Result<(), DropReason> {
+        let whole = self.pool.lend(frame);
+        let range = frame.start as usize..frame.start as usize + frame.len_bytes();
+        let cut = self.cut_into_segments(&whole[range], &frame.offload);
         self.pool.restore(frame, whole);
         if cut.is_err() {
-            for segment in self.segments.drain(..) {
-                self.pool.release(segment);
-            }
-        }
-        for segment in self.segments.drain(..).rev() {
-            self.inbox.frames.push_front(segment);
+            self.release_segments();
         }
         cut
     }
 
     fn cut_into_segments(&mut self, whole: &[u8], offload: &Offload) -> Result<(), DropReason> {
-        let segmenter = Segmenter::new(whole, offload);
-        let mut segmenter = segmenter.map_err(|_| DropReason::BadOffload)?;
+        let mut segmenter = Segmenter::new(whole, offload).map_err(|_| BAD)?;
         let class = SizeClass::fitting(segmenter.frame_len_max());
         while segmenter.remaining() > 0 {
             let mut buffer = self.pool.take(class).ok_or(DropReason::NoBuffer)?;
             let Some(len) = segmenter.next_into(&mut buffer[HEADROOM_BYTES..]) else {
                 self.pool.put_back(buffer);
-                return Err(DropReason::BadOffload);
+                return Err(BAD);
             };
             let range = HEADROOM_BYTES..HEADROOM_BYTES + len;
             self.segments.push(self.pool.fill(buffer, range, Offload::NONE));
         }
         Ok(())
+    }
+
+    fn push_segments(&mut self, target: PortIndex) {
+        let mut segments = std::mem::take(&mut self.segments);
+        for segment in segments.drain(..) {
+            self.push(target, segment);
+        }
+        self.segments = segments;
+    }
+
+    fn push_shares(&mut self, target: PortIndex) {
+        let segments = std::mem::take(&mut self.segments);
+        for segment in &segments {
+            let share = self.pool.share(segment);
+            self.push(target, share);
+        }
+        self.segments = segments;
+    }
+}
+
+const BAD: DropReason = DropReason::BadOffload;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::offload::Gso;
+    use crate::poller::{Event, Interest, Source, Token, Wake};
+    use crate::pool::Pool;
+    use crate::time::Nanos;
+
+    /// Half of the segments is no use to anybody: without buffers for all there are none.
+    #[test]
+    fn a_pool_too_small_for_all_segments_gives_none() {
+        let mut switch = Switch::new(NoPoller);
+        let room = SizeClass::Full.bytes() + 4 * SizeClass::Small.bytes();
+        switch.pool = Pool::new(room);
+        let offload = Offload { gso: Gso::TcpV4, segment_bytes: 1000, ..Offload::NONE };
+        for (segments, cut) in [(5, Err(DropReason::NoBuffer)), (4, Ok(()))] {
+            let whole = tcp_segment(1000 * segments);
+            let buffer = switch.pool.take(SizeClass::Full).expect("room for it");
+            let mut frame = switch.pool.fill(buffer, 16..16 + whole.len(), offload);
+            switch.pool.bytes_mut(&frame).expect("not shared").copy_from_slice(&whole);
+            assert_eq!(switch.finish_copy(&frame, Work::Segments), cut);
+            assert_eq!(switch.segments.len(), if cut.is_ok() { segments } else { 0 });
+            assert_eq!(switch.pool.filled_slots(), 1 + switch.segments.len());
+            switch.release_segments();
+            frame.offload.gso = Gso::TcpV6;
+            assert_eq!(switch.finish(frame, Work::Segments), Err(DropReason::BadOffload));
+            assert_eq!(switch.pool.filled_slots(), 0);
+        }
+    }
+
+    /// A TCP segment without options, its payload all zeros.
+    fn tcp_segment(payload_bytes: usize) -> Vec<u8> {
+        let mut frame = vec![0; 14 + 20 + 20 + payload_bytes];
+        frame[12..15].copy_from_slice(&[0x08, 0x00, 0x45]);
+        frame[23] = 6;
+        frame[46] = 0x50;
+        frame
+    }
+
+    #[derive(Debug)]
+    struct NoPoller;
+
+    impl Poller for NoPoller {
+        fn add(&mut self, _: Source, _: Token, _: Interest) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn modify(&mut self, _: Source, _: Token, _: Interest) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn remove(&mut self, _: Source) {}
+
+        fn wait(&mut self, _: Nanos, _: &mut Vec<Event>) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn now(&mut self) -> Nanos {
+            Nanos(1)
+        }
+
+        fn waker(&self) -> Arc<dyn Wake> {
+            Arc::new(Self)
+        }
+    }
+
+    impl Wake for NoPoller {
+        fn wake(&self) {}
     }
 }

@@ -14,6 +14,7 @@ use std::sync::mpsc;
 
 use crate::counters::PortCounters;
 use crate::fabric::{self, Fabric, PortIndex};
+use crate::offload::Offloads;
 use crate::poller::{Event, Interest, Poller, Source, Token};
 use crate::pool::Pool;
 use crate::port::{InboxBuffers, Listener, Port};
@@ -55,7 +56,7 @@ pub struct Switch<P: Poller> {
     /// No timer is due before this.
     next_due: Nanos,
     expire_at: Nanos,
-    /// What a big segment is cut into, for a moment.
+    /// What a frame was finished to, until it is queued.
     segments: Vec<crate::frame::Frame>,
     /// Ports with frames queued in this batch.
     dirty: Vec<PortIndex>,
@@ -104,6 +105,8 @@ struct PortState {
     listener: Option<PortIndex>,
     watched: Option<(Source, Interest)>,
     gone: bool,
+    /// What the port said last that it takes.
+    takes: Offloads,
 
     queue: EgressQueue,
     /// The kernel took no more; the poller or `retry_at` tells when it does again.
@@ -332,6 +335,7 @@ impl PortState {
     ) -> Self {
         Self {
             settings,
+            takes: port.takes(),
             port,
             counters: PortCounters::default(),
             listener,

@@ -79,7 +79,7 @@ impl<P: Poller> Switch<P> {
                 }
             }
             let blocked = port.blocked;
-            self.note_source(index);
+            self.note_changes(index);
             if blocked {
                 // There may be another peer now: what the old one was full of says nothing of it.
                 self.flush(index);

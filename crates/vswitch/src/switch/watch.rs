@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{PortState, Switch};
+use crate::counters::DropReason;
 use crate::fabric::PortIndex;
 use crate::poller::{Interest, Poller, Source};
 use crate::port::Gone;
@@ -19,11 +20,19 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    /// After a call to a port: when it has another descriptor than the one watched, that one is
-    /// closed, and its number may be the next descriptor's. It is forgotten before anybody else can
-    /// have it.
-    pub(super) fn note_source(&mut self, index: PortIndex) {
-        let Some(port) = self.port_mut(index) else { return };
+    /// After a call to a port: asks what that changed.
+    ///
+    /// When it has another descriptor than the one watched, that one is closed, and its number may
+    /// be the next descriptor's. It is forgotten before anybody else can have it.
+    pub(super) fn note_changes(&mut self, index: PortIndex) {
+        let Some(port) = super::port_of(&mut self.members, index) else { return };
+        let takes = port.port.takes();
+        if port.takes != takes {
+            port.takes = takes;
+            // They were for somebody who is not there any more.
+            let dropped = port.queue.drop_untaken(takes, &mut self.pool);
+            port.counters.egress.dropped.add(DropReason::NoPeer, dropped);
+        }
         if port.source_changed() {
             let closed = port.watched.take();
             if let Some((closed, _)) = closed {
