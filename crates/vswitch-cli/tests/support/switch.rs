@@ -34,7 +34,8 @@ pub(crate) struct Stopped {
 }
 
 impl Switch {
-    /// Starts a switch with datagram ports in `room` ([`Room::port`]), and waits until it is ready.
+    /// Starts a switch with datagram ports in `room` ([`Room::port`]), or with ports as they are
+    /// told (`NAME=KIND:ARG`), and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(room: &Room, uplink: &str, ports: &[&str]) -> Self {
         let mut process = command(room, uplink, ports).spawn().expect("run vswitch");
@@ -146,6 +147,11 @@ impl Drop for Switch {
 }
 
 impl Stopped {
+    /// The names of all ports.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.ports.iter().map(|port| port["name"].as_str().expect("a name"))
+    }
+
     /// One of the counters of the port `name`.
     #[track_caller]
     pub(crate) fn count(&self, name: &str, counter: &str) -> u64 {
@@ -208,7 +214,11 @@ impl Log {
 fn command(room: &Room, uplink: &str, ports: &[&str]) -> Command {
     let mut vswitch = Command::new(env!("CARGO_BIN_EXE_vswitch"));
     vswitch.args(["run", "--uplink", uplink]);
-    vswitch.args(ports.iter().flat_map(|port| ["--port".to_owned(), room.port(port)]));
+    let told = |port: &str| match port.split_once('=') {
+        Some((name, _)) if !name.contains(',') => port.to_owned(),
+        _ => room.port(port),
+    };
+    vswitch.args(ports.iter().flat_map(|port| ["--port".to_owned(), told(port)]));
     vswitch.env_remove("RUST_LOG").stdin(Stdio::null());
     vswitch.stdout(Stdio::piped()).stderr(Stdio::piped());
     vswitch

@@ -135,6 +135,30 @@ pub enum OffloadError {
     },
 }
 
+impl VnetFields {
+    /// How many bytes the header has, in the form without `num_buffers`.
+    pub const BYTES: usize = 10;
+
+    /// Reads the header from its bytes, in the byte order of virtio 1.0: little-endian.
+    #[must_use]
+    pub fn from_le_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let [flags, gso_type, words @ ..] = bytes;
+        let [hdr_len, gso_size, csum_start, csum_offset] =
+            [0, 2, 4, 6].map(|at| u16::from_le_bytes([words[at], words[at + 1]]));
+        Self { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset }
+    }
+
+    /// The header's bytes, likewise.
+    #[must_use]
+    pub fn to_le_bytes(self) -> [u8; Self::BYTES] {
+        let [a, b] = self.hdr_len.to_le_bytes();
+        let [c, d] = self.gso_size.to_le_bytes();
+        let [e, f] = self.csum_start.to_le_bytes();
+        let [g, h] = self.csum_offset.to_le_bytes();
+        [self.flags, self.gso_type, a, b, c, d, e, f, g, h]
+    }
+}
+
 impl Offload {
     /// Nothing is left to do.
     pub const NONE: Self = Self {
@@ -260,6 +284,21 @@ mod tests {
         assert!(!offload.is_none() && offload.needs_checksum());
         let udp = VnetFields { gso_type: 5, ..fields };
         assert_eq!(Offload::from_vnet(&udp).expect("a known type").to_vnet(), udp);
+    }
+
+    #[test]
+    fn header_bytes_stand_as_virtio_has_them() {
+        let bytes = [1, 4, 74, 0, 0x94, 5, 54, 0, 16, 0];
+        let fields = VnetFields {
+            flags: F_NEEDS_CSUM,
+            gso_type: 4,
+            hdr_len: 74,
+            gso_size: 1428,
+            csum_start: 54,
+            csum_offset: 16,
+        };
+        assert_eq!(VnetFields::from_le_bytes(bytes), fields);
+        assert_eq!(fields.to_le_bytes(), bytes);
     }
 
     #[test]

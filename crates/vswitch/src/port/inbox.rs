@@ -111,23 +111,30 @@ impl<'a> Inbox<'a> {
 
     /// A frame of `len_bytes` was received into slot number `place` of `class` (and its spill).
     pub fn arrived(&mut self, class: SizeClass, place: usize, len_bytes: usize) {
+        self.arrived_unfinished(class, place, len_bytes, Offload::NONE);
+    }
+
+    /// The same of a frame with work left on it.
+    pub fn arrived_unfinished(
+        &mut self,
+        class: SizeClass,
+        place: usize,
+        len_bytes: usize,
+        offload: Offload,
+    ) {
         let end = HEADROOM_BYTES + len_bytes;
         if end <= class.bytes() {
-            self.arrived_at(class, place, HEADROOM_BYTES..end, Offload::NONE);
+            self.arrived_at(class, place, HEADROOM_BYTES..end, offload);
             return;
         }
         let in_head = class.bytes() - HEADROOM_BYTES;
-        self.arrived_spilled(
-            class,
-            place,
-            HEADROOM_BYTES,
-            in_head,
-            len_bytes - in_head,
-            Offload::NONE,
-        );
+        let in_spill = len_bytes - in_head;
+        self.arrived_spilled(class, place, HEADROOM_BYTES, in_head, in_spill, offload);
     }
 
-    /// A frame stands in `range` of slot `place`'s buffer.
+    /// A frame stands in `range` of slot `place`'s buffer. One that fits a smaller class is copied
+    /// into that: in a queue it then holds no more of the pool than it needs (the acknowledgements
+    /// between big segments), and the big buffer stays posted.
     pub fn arrived_at(
         &mut self,
         class: SizeClass,
@@ -139,7 +146,15 @@ impl<'a> Inbox<'a> {
             self.reject(DropReason::Oversize, range.len());
             return;
         }
-        let buffer = std::mem::take(&mut self.buffers.posted[class as usize][place]);
+        let posted = &mut self.buffers.posted[class as usize][place];
+        if SizeClass::fitting(range.len()) < class
+            && let Some(mut frame) = self.pool.copy(&posted[range.clone()])
+        {
+            frame.offload = offload;
+            self.buffers.frames.push_back(frame);
+            return;
+        }
+        let buffer = std::mem::take(posted);
         let frame = self.pool.fill(buffer, range, offload);
         self.buffers.frames.push_back(frame);
     }
@@ -270,6 +285,28 @@ mod tests {
         let received = buffers.frames.pop_front().unwrap();
         assert_eq!(pool.bytes(&received), frame);
         pool.release(received);
+    }
+
+    #[test]
+    fn small_frames_hold_no_big_buffers() {
+        let mut buffers = InboxBuffers::default();
+        let mut pool = Pool::new(1 << 20);
+        let mut inbox = Inbox::new(&mut buffers, &mut pool);
+        let sizes = [60, 2000, 3000, 9000, 9300, 65_000];
+        for (index, len) in sizes.into_iter().enumerate() {
+            let place = index % 2;
+            inbox.slots(SizeClass::Full).nth(place).unwrap().head[..len].fill(7);
+            inbox.arrived(SizeClass::Full, place, len);
+            let frame = inbox.buffers.frames.pop_front().unwrap();
+            assert_eq!(inbox.pool.bytes(&frame), vec![7; len]);
+            assert_eq!(inbox.pool.held_bytes(&frame), SizeClass::fitting(len).bytes());
+            inbox.pool.release(frame);
+        }
+        let (mut buffers, mut pool) = (InboxBuffers::default(), Pool::new(66_000));
+        let mut inbox = Inbox::new(&mut buffers, &mut pool);
+        assert_eq!(inbox.slots(SizeClass::Full).len(), 1);
+        inbox.arrived(SizeClass::Full, 0, 60);
+        assert_eq!(inbox.len_frames(), 1, "without another buffer it goes in the big one");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The few calls that no library gives safely.
-#![allow(unsafe_code, reason = "peers' addresses, TUNSETIFF")]
+#![allow(unsafe_code, reason = "peers' addresses, requests to a TAP")]
 
 use std::ffi::OsStr;
 use std::io;
@@ -111,8 +111,8 @@ pub(super) fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes an open `/dev/net/tun` the TAP interface `name`, without a packet-information header.
-/// Says the name that the kernel gave.
+/// Makes an open `/dev/net/tun` the TAP interface `name`, without a packet-information header, with
+/// a virtio-net header before each frame.
 pub(super) fn tap_attach(device: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     // SAFETY: an ifreq is plain data, for which zeros are a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -122,10 +122,37 @@ pub(super) fn tap_attach(device: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from.cast_signed();
     }
-    let flags = libc::IFF_TAP | libc::IFF_NO_PI;
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
     request.ifr_ifru.ifru_flags = i16::try_from(flags).unwrap_or(0);
     // SAFETY: TUNSETIFF reads and writes one ifreq, which lives across the call.
     check(unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
+    Ok(())
+}
+
+/// Sets the virtio-net header's length and whether its fields are little-endian: a TAP that was
+/// there before may have been left otherwise.
+pub(super) fn tap_set_header(
+    device: BorrowedFd<'_>,
+    len: usize,
+    little_endian: bool,
+) -> io::Result<()> {
+    let len = i32::try_from(len).map_err(io::Error::other)?;
+    let little_endian = i32::from(little_endian);
+    for (request, value) in [(libc::TUNSETVNETHDRSZ, len), (libc::TUNSETVNETLE, little_endian)] {
+        // SAFETY: both requests read one int, which lives across the call.
+        check(unsafe { libc::ioctl(device.as_raw_fd(), request, &raw const value) })?;
+    }
+    Ok(())
+}
+
+/// Says what may be left to do to frames that are read from the TAP: `TUN_F_*`. EINVAL for what
+/// this kernel does not know.
+pub(super) fn tap_set_offload(device: BorrowedFd<'_>, offload: libc::c_uint) -> io::Result<()> {
+    // SAFETY: TUNSETOFFLOAD takes a number.
+    let set = unsafe {
+        libc::ioctl(device.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(offload))
+    };
+    check(set)?;
     Ok(())
 }
 

@@ -1,15 +1,18 @@
 //! `tap:IFNAME`: the user-space end of a TAP interface.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSliceMut, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
+use arrayvec::ArrayVec;
 use nix::sys::uio::readv;
 
 use super::sys;
+use crate::counters::DropReason;
+use crate::offload::{Offload, Offloads, VnetFields};
 use crate::poller::Source;
-use crate::pool::SizeClass;
+use crate::pool::{HEADROOM_BYTES, SizeClass};
 use crate::port::{AdaptiveClass, Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 
 const DEVICE: &str = "/dev/net/tun";
@@ -45,9 +48,13 @@ fn hint(source: &io::Error) -> &'static str {
 }
 
 /// A TAP. The interface's other end is this machine's own stack, a namespace or a bridge.
+///
+/// Frames go both ways with a virtio-net header: the stack leaves checksums and segmentation to
+/// whoever is behind the switch, and takes over what those left.
 #[derive(Debug)]
 pub struct TapPort {
     device: File,
+    takes: Offloads,
     class: AdaptiveClass,
 }
 
@@ -64,9 +71,39 @@ impl TapPort {
             .custom_flags(libc::O_NONBLOCK)
             .open(DEVICE)
             .map_err(|source| TapError::Device { source })?;
-        sys::tap_attach(device.as_fd(), name)
+        let takes = set_up(device.as_fd(), name)
             .map_err(|source| TapError::Attach { name: name.to_owned(), source })?;
-        Ok(Self { device, class: AdaptiveClass::default() })
+        Ok(Self { device, takes, class: AdaptiveClass::default() })
+    }
+}
+
+/// Attaches the interface and answers what its stack takes: all that the kernel knows. (What is
+/// left to do to frames that are written, nobody has to be asked; USO is known to those kernels
+/// that can be told to leave it, 6.2 and later.)
+fn set_up(device: BorrowedFd<'_>, name: &str) -> io::Result<Offloads> {
+    sys::tap_attach(device, name)?;
+    sys::tap_set_header(device, HEADER_BYTES, true)?;
+    let without_uso = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+    let all = without_uso | libc::TUN_F_USO4 | libc::TUN_F_USO6;
+    match sys::tap_set_offload(device, all) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            sys::tap_set_offload(device, without_uso)?;
+            Ok(Offloads::CHECKSUM.with(Offloads::TSO4).with(Offloads::TSO6))
+        }
+        set => set.map(|()| Offloads::ALL),
+    }
+}
+
+/// An interface that stays is left as it would be new: whoever attaches it next may not expect
+/// unfinished frames.
+impl Drop for TapPort {
+    fn drop(&mut self) {
+        let device = self.device.as_fd();
+        let reset = sys::tap_set_offload(device, 0)
+            .and_then(|()| sys::tap_set_header(device, HEADER_BYTES, false));
+        if let Err(error) = reset {
+            tracing::debug!(%error, "a TAP's offloads are not reset"); // it is gone, most likely
+        }
     }
 }
 
@@ -75,21 +112,34 @@ impl Port for TapPort {
         Some(Source { descriptor: self.device.as_raw_fd(), generation: 0 })
     }
 
+    fn takes(&self) -> Offloads {
+        self.takes
+    }
+
     /// One frame per call of the system: a TAP has no other way.
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
         let class = self.class.class();
-        let mut lens = arrayvec::ArrayVec::<usize, RECEIVE_FRAMES_MAX>::new();
+        let mut arrivals = ArrayVec::<(usize, Header), RECEIVE_FRAMES_MAX>::new();
         let mut received = Received::NoBuffers;
-        for slot in inbox.slots(class).take(RECEIVE_FRAMES_MAX) {
-            let mut parts = [IoSliceMut::new(slot.head), IoSliceMut::new(slot.spill)];
+        let mut lost = false;
+        for (buffer, spill) in inbox.raw_slots(class).take(RECEIVE_FRAMES_MAX) {
+            // The header comes to stand right before the frame, which begins behind the headroom.
+            let (_, behind) = buffer.split_at_mut(HEADROOM_BYTES - HEADER_BYTES);
+            let mut parts = [IoSliceMut::new(behind), IoSliceMut::new(spill)];
             received = match readv(&self.device, &mut parts) {
                 Ok(len) => {
-                    lens.push(len);
+                    let header = behind.first_chunk().copied().unwrap_or_default();
+                    arrivals.push((len.saturating_sub(HEADER_BYTES), header));
                     received = Received::More;
                     continue;
                 }
                 Err(nix::Error::EAGAIN) => Received::Drained,
                 Err(nix::Error::EINTR) => Received::More,
+                // A frame that no header can tell of, and that was lost (tun_put_user).
+                Err(nix::Error::EINVAL) => {
+                    lost = true;
+                    Received::More
+                }
                 // The interface is gone, with all that was behind it.
                 Err(errno) => Received::Gone(Gone::Os(errno.into())),
             };
@@ -97,35 +147,112 @@ impl Port for TapPort {
             break;
         }
         // Nothing is cut here: head and spill hold more than a TAP gives (65,535 and a header).
-        self.class.saw_batch(lens.iter().copied().max().unwrap_or(0));
-        for (place, len) in lens.iter().enumerate() {
-            inbox.arrived(class, place, *len);
+        self.class.saw_batch(arrivals.iter().map(|(len, _)| *len).max().unwrap_or(0));
+        for (place, (len, header)) in arrivals.into_iter().enumerate() {
+            match Offload::from_vnet(&VnetFields::from_le_bytes(header)) {
+                Ok(offload) => inbox.arrived_unfinished(class, place, len, offload),
+                Err(_) => inbox.reject(DropReason::BadOffload, len),
+            }
+        }
+        if lost {
+            inbox.reject(DropReason::BadOffload, 0);
         }
         received
     }
 
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
-        for (place, frame) in outbox.iter().enumerate().take(SEND_FRAMES_MAX) {
-            if let Err(error) = (&self.device).write(frame) {
-                return Sent::until(place, fault(error));
+        for (place, (frame, offload)) in outbox.frames().enumerate().take(SEND_FRAMES_MAX) {
+            let header = offload.to_vnet().to_le_bytes();
+            let parts = [IoSlice::new(&header), IoSlice::new(frame)];
+            if let Err(error) = (&self.device).write_vectored(&parts) {
+                return Sent::until(place, fault(error, offload));
             }
         }
         Sent::all(outbox.len().min(SEND_FRAMES_MAX))
     }
 }
 
-/// drivers/net/tun.c: EIO while the interface is down, EBADFD when it is gone.
-fn fault(error: io::Error) -> SendFault {
+/// drivers/net/tun.c: EIO while the interface is down, EBADFD when it is gone, EINVAL for a frame
+/// without a header or another than its virtio-net header speaks of.
+fn fault(error: io::Error, offload: &Offload) -> SendFault {
     match error.raw_os_error() {
         Some(libc::EAGAIN) => SendFault::Full { retry_after: None },
         Some(libc::EIO) => SendFault::NoPeer,
         Some(libc::EMSGSIZE) => SendFault::TooBig,
+        Some(libc::EINVAL) if !offload.is_none() => SendFault::BadOffload,
         Some(libc::EINVAL | libc::ENOBUFS | libc::ENOMEM | libc::EINTR) => SendFault::Lost,
         _ => SendFault::Gone(Gone::Os(error)),
     }
 }
 
+/// A virtio-net header as it is read.
+type Header = [u8; HEADER_BYTES];
+const HEADER_BYTES: usize = VnetFields::BYTES;
+
 const RECEIVE_FRAMES_MAX: usize = 32;
 const SEND_FRAMES_MAX: usize = 64;
 
+const _: () = assert!(HEADER_BYTES <= HEADROOM_BYTES);
 const _: () = assert!(SizeClass::Full.bytes() > 65_535 + 18);
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use afpacket::{Options, Outgoing, PacketSocket};
+
+    use super::*;
+    use crate::pool::Pool;
+    use crate::port::InboxBuffers;
+    use crate::queue::EgressQueue;
+    use crate::time::Nanos;
+
+    /// A TAP that stays keeps the header's length and byte order that its last user wanted.
+    #[test]
+    fn what_another_program_left_is_set_anew() {
+        if !testkit::tool_or_skip("ip", "iproute2") || !testkit::netns::enter_or_skip() {
+            return;
+        }
+        let quiet = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+        std::fs::write(quiet, "1").expect("no IPv6 in this namespace");
+        if !ip("tuntap add left0 mode tap") {
+            testkit::skip("no TAP (root of the whole machine is needed)");
+            return;
+        }
+        assert!(ip("link set left0 up"));
+        let device = OpenOptions::new().read(true).write(true).open(DEVICE).expect("a device");
+        sys::tap_attach(device.as_fd(), "left0").expect("its other user");
+        sys::tap_set_header(device.as_fd(), HEADER_BYTES + 2, false).expect("a longer header");
+        drop(device);
+
+        let mut port = TapPort::attach("left0").expect("a TAP");
+        let mut stack = PacketSocket::open("left0", &[], &Options::default()).expect("a socket");
+        let frame: Vec<u8> = (0..100).collect();
+        let (mut buffers, mut pool) = (InboxBuffers::default(), Pool::new(1 << 20));
+        let arrived = testkit::wait_until(std::time::Duration::from_secs(5), || {
+            stack.send(&[Outgoing::new(&frame)]);
+            let _ = port.receive(&mut Inbox::new(&mut buffers, &mut pool));
+            !buffers.frames.is_empty()
+        });
+        assert!(arrived, "nothing came from the stack");
+        let received = buffers.frames.pop_front().expect("a frame");
+        assert_eq!(pool.bytes(&received), frame);
+
+        let mut queue = EgressQueue::new();
+        queue.push(received, Nanos(0), &pool);
+        let sent = port.send(&Outbox::new(&queue, &pool));
+        assert!(sent.taken_frames == 1 && sent.then.is_none(), "{sent:?}");
+        let mut buffer = vec![0; 2000];
+        let mut slots = [afpacket::Slot::new(&mut buffer)];
+        let taken = testkit::wait_until(std::time::Duration::from_secs(5), || {
+            stack.receive(&mut slots).is_ok()
+        });
+        assert!(taken, "nothing came to the stack");
+        assert_eq!(slots[0].head(), frame);
+    }
+
+    fn ip(arguments: &str) -> bool {
+        let output = Command::new("ip").args(arguments.split(' ')).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+}

@@ -1,10 +1,10 @@
 //! What network stacks leave to their cards never reaches a guest undone: checksums, and segments
-//! bigger than a frame may be.
+//! bigger than a frame may be. Between stacks they pass as they are.
 #![cfg(target_os = "linux")]
 
 mod support;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use support::capture::{Capture, describe};
 use support::frame::{guest_mac, text};
 use support::host::Host;
 use support::lab::{self, Room, ip};
-use support::switch::Switch;
+use support::switch::{Stopped, Switch};
 use support::{checksums, wait_for};
 
 const FRAME_BYTES_MAX: usize = 1514;
@@ -166,18 +166,142 @@ fn expect_undone(undone: &Capture, entry: &str) {
     assert!(is_undone, "{big} big segments and {small} unfinished checksums arrived at {entry}");
 }
 
-fn end(switch: Switch, guest: Guest) {
+fn end(switch: Switch, guest: Guest) -> Stopped {
     let frames = guest.checked_frames();
     let payload: usize = frames.iter().map(|frame| frame.len().saturating_sub(54)).sum();
     assert!(payload as u64 > 2 * TRANSFER_BYTES, "{payload} bytes");
     let stopped = switch.stop();
-    assert_eq!(stopped.drops("uplink", "bad_offload"), 0, "{}", stopped.log);
-    assert_eq!(stopped.drops("uplink", "oversize"), 0, "{}", stopped.log);
+    expect_no_drops(&stopped);
+    stopped
+}
+
+fn expect_no_drops(stopped: &Stopped) {
+    for port in stopped.names() {
+        for reason in ["bad_offload", "oversize", "mtu", "kernel", "no_buffer"] {
+            assert_eq!(stopped.drops(port, reason), 0, "{port}, {reason}: {}", stopped.log);
+        }
+    }
+}
+
+/// How many bytes a port's frames had on average, those that came in by it or went out.
+fn frame_bytes(stopped: &Stopped, port: &str, way: &str) -> u64 {
+    let count = |what: &str| stopped.count(port, &format!("{way}_{what}"));
+    count("bytes") / count("frames")
+}
+
+/// Hosts behind TAPs, `192.0.2.1` and on, `2001:db8::1` and on, each with its own interface `tapN`.
+fn hosts_on_taps(count: usize) -> Vec<Host> {
+    let host = |n| {
+        let (host, tap) = (Host::new(), format!("tap{n}"));
+        host.take(&tap, &format!("192.0.2.{n}/24"));
+        host.run(move || ip(&format!("-6 addr add 2001:db8::{n}/64 dev {tap} nodad")));
+        host
+    };
+    (1..=count).map(host).collect()
+}
+
+fn can_make_taps() -> bool {
+    let mut command = std::process::Command::new("ip");
+    let made = command.args(["tuntap", "add", "probe0", "mode", "tap"]).output();
+    let can = made.is_ok_and(|output| output.status.success());
+    if !can {
+        testkit::skip("no TAP (root of the whole machine is needed)");
+    }
+    can
+}
+
+#[test]
+fn tcp_from_tap_to_tap_passes_in_big_segments() {
+    if !lab::enter() || !can_make_taps() {
+        return;
+    }
+    let room = Room::new();
+    let switch = Switch::start(&room, "none", &["a=tap:tap1", "b=tap:tap2"]);
+    let hosts = hosts_on_taps(2);
+    let servers = hosts[1].run(|| {
+        ["192.0.2.2", "2001:db8::2"].map(|address| {
+            let listener = TcpListener::bind((address, PORT)).expect("a listener");
+            probe::host::Server::start(listener).expect("a server")
+        })
+    });
+    for server in &servers {
+        let peer = server.address();
+        hosts[0].run(move || {
+            for way in [Way::Upload, Way::Download] {
+                // Every byte is looked at by who receives it.
+                let report = probe::host::transfer(peer, way, Amount::Bytes(10 * TRANSFER_BYTES));
+                let report = report.unwrap_or_else(|error| panic!("{way:?} with {peer}: {error}"));
+                assert_eq!(report.bytes, 10 * TRANSFER_BYTES);
+            }
+        });
+    }
+    hosts[1].run(move || drop(servers));
+    let stopped = switch.stop();
+    expect_no_drops(&stopped);
+    for port in ["a", "b"] {
+        for way in ["received", "sent"] {
+            let bytes = frame_bytes(&stopped, port, way);
+            assert!(bytes > 3 * FRAME_BYTES_MAX as u64, "{port}: {bytes} bytes a frame");
+        }
+    }
+}
+
+#[test]
+fn from_a_host_on_a_tap() {
+    if !lab::enter() || !can_make_taps() {
+        return;
+    }
+    let room = Room::new();
+    let switch = Switch::start(&room, "none", &["a=tap:tap1", "vm1"]);
+    let hosts = hosts_on_taps(1);
+    let guest = Guest::plug(&room);
+    hosts[0].run(transfer);
+    let stopped = end(switch, guest);
+    let bytes = frame_bytes(&stopped, "a", "received");
+    assert!(bytes > FRAME_BYTES_MAX as u64, "{bytes} bytes a frame");
+    assert!(stopped.count("vm1", "sent_frames") > 2 * stopped.count("a", "received_frames"));
 }
 
 /// One datagram, and a send of ten at once that the stack leaves to the card (UDP_SEGMENT).
 const DATAGRAM_BYTES: usize = 1000;
 const DATAGRAMS_AT_ONCE: usize = 10;
+
+#[test]
+fn udp_in_many_from_tap_to_tap() {
+    if !lab::enter() || !can_make_taps() {
+        return;
+    }
+    let room = Room::new();
+    let switch = Switch::start(&room, "none", &["a=tap:tap1", "b=tap:tap2"]);
+    let hosts = hosts_on_taps(2);
+    for (from, to) in [("192.0.2.1:9", "192.0.2.2:9"), ("[2001:db8::1]:9", "[2001:db8::2]:9")] {
+        let receiver = hosts[1].run(move || UdpSocket::bind(to).expect("a socket"));
+        receiver.set_read_timeout(Some(support::SOON)).expect("a timeout");
+        let content = datagrams();
+        let to_send = content.clone();
+        hosts[0].run(move || {
+            let socket = UdpSocket::bind(from).expect("a socket");
+            let size = i32::try_from(DATAGRAM_BYTES).expect("small");
+            setsockopt(&socket, UdpGsoSegment, &size).expect("UDP_SEGMENT");
+            socket.send_to(&to_send, to).expect("many datagrams");
+        });
+        let mut buffer = [0; 2 * DATAGRAM_BYTES];
+        for expected in content.chunks(DATAGRAM_BYTES) {
+            let (len, _) = receiver.recv_from(&mut buffer).expect("a datagram");
+            assert!(buffer[..len] == *expected, "to {to}: {len} bytes");
+        }
+    }
+    let stopped = switch.stop();
+    expect_no_drops(&stopped);
+    // Two big segments, and what it takes for two hosts to find each other.
+    let (frames, bytes) = (stopped.count("b", "sent_frames"), stopped.count("b", "sent_bytes"));
+    assert!(bytes > (2 * DATAGRAM_BYTES * DATAGRAMS_AT_ONCE) as u64, "{bytes} bytes");
+    assert!(frames < 2 * DATAGRAMS_AT_ONCE as u64, "{frames} frames");
+}
+
+fn datagrams() -> Vec<u8> {
+    (0..DATAGRAM_BYTES * DATAGRAMS_AT_ONCE).map(|at| (at / 7).to_le_bytes()[0]).collect()
+}
 
 #[test]
 fn udp_in_one_and_in_many_through_every_uplink() {
@@ -199,8 +323,7 @@ fn udp_from(host: &Host, entry: &str, uplink: &str) {
     let undone = Capture::incoming(entry, "");
     let (guest, mac) = (GUEST_IPS[0], text(guest_mac(1)));
     let neighbour = format!("neigh add {guest} lladdr {mac} nud permanent dev far");
-    let content: Vec<u8> =
-        (0..DATAGRAM_BYTES * DATAGRAMS_AT_ONCE).map(|at| (at / 7).to_le_bytes()[0]).collect();
+    let content = datagrams();
     let to_send = content.clone();
     host.run(move || {
         ip(&neighbour);

@@ -1,0 +1,258 @@
+//! Unfinished frames between TAPs and a guest on a datagram socket: a TAP gets them as they came,
+//! the guest gets them finished (`offload_kernel.rs` shows that those bytes are the kernel's), and
+//! a TAP that stays is left as it was.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use afpacket::{Options, Outgoing, PacketSocket, ReceiveError, Slot, VnetHdr};
+use common::Running;
+use testing::{Example, Shape, V4, V6};
+use vswitch::offload::{self, Offload, Segmenter, complete_checksum};
+use vswitch::port::linux::{DatagramPort, TapPort};
+
+#[path = "../src/offload/testing.rs"]
+#[allow(dead_code, reason = "this test binary uses its part")]
+mod testing;
+
+/// A switch between two TAPs and a guest, and a stack behind each TAP: what one sends is flooded to
+/// the other and to the guest.
+struct Setting {
+    stack: PacketSocket,
+    other: PacketSocket,
+    guest: UnixDatagram,
+    running: Running,
+    /// Frames that came to the other stack whole, though they are several of a wire's.
+    whole: usize,
+}
+
+#[test]
+fn each_kind_of_unfinished_frame_under_each_number_of_tags() {
+    let Some(mut setting) = Setting::new() else { return };
+    for (version, tcp) in [(V4, true), (V4, false), (V6, true), (V6, false)] {
+        for tags in 0..3 {
+            for (payload, segment) in [(900, 0), (40_000, 1400), (64_000, 1000), (1100, 1000)] {
+                let before = setting.whole;
+                setting.passes(&Shape {
+                    version,
+                    tcp,
+                    tags,
+                    network_options: 0,
+                    tcp_options: 3,
+                    flags: 0x18,
+                    payload,
+                    segment,
+                    seed: 5,
+                });
+                let whole = usize::from(segment > 0);
+                assert_eq!(setting.whole - before, whole, "{version}, {tcp}, {tags}, {payload}");
+            }
+        }
+    }
+    setting.end();
+}
+
+#[test]
+fn random_unfinished_frames() {
+    let Some(mut setting) = Setting::new() else { return };
+    for seed in 0..300 {
+        let any = Shape::any(seed, 65_000);
+        let payload = match any.segment {
+            0 => any.payload % 1300, // a whole frame has to fit the MTU
+            segment => any.payload.min(PIECES_MAX * usize::from(segment)),
+        };
+        let shape = Shape { payload, ..any };
+        if !kernel_refuses(&shape) {
+            setting.passes(&shape);
+        }
+    }
+    assert!(setting.whole > 100, "{} of 300", setting.whole);
+    setting.end();
+}
+
+impl Setting {
+    fn new() -> Option<Self> {
+        if !is_ready() {
+            return None;
+        }
+        // The kernel's own stack has nothing to say here.
+        let quiet = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+        std::fs::write(quiet, "1").expect("no IPv6 in this namespace");
+        let (guest, port) = UnixDatagram::pair().expect("a pair of sockets");
+        guest.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let running = Running::start(|switch, network| {
+            for name in ["tap0", "tap1"] {
+                let tap = TapPort::attach(name).expect("a TAP");
+                common::add(switch, network, name, Box::new(tap));
+            }
+            common::add(switch, network, "vm", Box::new(DatagramPort::new(port.into())));
+        });
+        for name in ["tap0", "tap1"] {
+            ip(&format!("link set {name} addrgenmode none mtu 2000 up"));
+        }
+        let open = |name| {
+            let options =
+                Options { vnet_hdr: true, send_buffer_bytes: Some(4 << 20), ..Options::default() };
+            PacketSocket::open(name, &[], &options).expect("open a packet socket")
+        };
+        Some(Self { stack: open("tap0"), other: open("tap1"), guest, running, whole: 0 })
+    }
+
+    /// Sends the unfinished frame; each gets it as it takes it, and nothing else.
+    #[track_caller]
+    fn passes(&mut self, shape: &Shape) {
+        let example = shape.build();
+        let outgoing = Outgoing::new(&example.bytes).with_vnet(header(&example.offload));
+        let answer = self.stack.send(&[outgoing]);
+        assert!(matches!(answer, (1, None)), "{shape:?}: {answer:?}");
+        let pieces = finished(&example);
+        for (index, expected) in pieces.iter().enumerate() {
+            let mut buffer = vec![0; 70_000];
+            let got = self.guest.recv(&mut buffer);
+            let len = got.unwrap_or_else(|error| {
+                panic!("{shape:?}: piece {index}: {error}; {:?}", self.running.handle.report())
+            });
+            assert!(buffer[..len] == expected[..], "{shape:?}: piece {index}, {len} bytes");
+        }
+        let first = receive(&mut self.other);
+        if first.1.is_finished() {
+            assert!(first.0 == pieces[0], "{shape:?}");
+            for (index, expected) in pieces.iter().enumerate().skip(1) {
+                let (bytes, header) = receive(&mut self.other);
+                assert!(header.is_finished() && bytes == *expected, "{shape:?}: piece {index}");
+            }
+        } else {
+            let sent = header(&example.offload);
+            assert_eq!((first.1.csum_start, first.1.csum_offset), place(&sent), "{shape:?}");
+            assert!(first.0 == example.bytes, "{shape:?}");
+            if first.1.gso_type != 0 {
+                // It says of all TCP segments with CWR that they are such, its sender does not.
+                let kind = |header: &VnetHdr| (header.gso(), header.gso_size);
+                assert_eq!(kind(&first.1), kind(&sent), "{shape:?}");
+                self.whole += 1;
+            }
+        }
+    }
+
+    fn end(mut self) {
+        self.guest.set_nonblocking(true).expect("non-blocking");
+        assert!(self.guest.recv(&mut [0; 60]).is_err(), "more came than was sent");
+        let mut buffer = vec![0; 100];
+        let more = self.other.receive(&mut [Slot::new(&mut buffer)]);
+        assert!(matches!(more, Err(ReceiveError::WouldBlock)), "{more:?}");
+        let report = self.running.stop();
+        common::assert_balanced(&report);
+        for port in &report.ports {
+            assert_eq!(port.counters.ingress.dropped.total(), 0, "{port:?}");
+            assert_eq!(port.counters.egress.dropped.total(), 0, "{port:?}");
+        }
+    }
+}
+
+fn place(header: &VnetHdr) -> (u16, u16) {
+    (header.csum_start, header.csum_offset)
+}
+
+#[track_caller]
+fn receive(socket: &mut PacketSocket) -> (Vec<u8>, VnetHdr) {
+    let mut buffer = vec![0; 70_000];
+    let mut got = None;
+    testkit::wait_until(Duration::from_secs(5), || {
+        let mut slots = [Slot::new(&mut buffer)];
+        match socket.receive(&mut slots) {
+            Ok(_) => got = Some((slots[0].head().to_vec(), slots[0].vnet())),
+            Err(ReceiveError::WouldBlock) => {}
+            Err(error) => panic!("receive: {error}"),
+        }
+        got.is_some()
+    });
+    got.expect("a frame within five seconds")
+}
+
+fn finished(example: &Example) -> Vec<Vec<u8>> {
+    if example.offload.gso.is_none() {
+        let mut frame = example.bytes.clone();
+        complete_checksum(&mut frame, &example.offload).expect("a valid frame");
+        return vec![frame];
+    }
+    let mut segmenter = Segmenter::new(&example.bytes, &example.offload).expect("a valid segment");
+    let mut buffer = vec![0; segmenter.frame_len_max()];
+    std::iter::from_fn(|| segmenter.next_into(&mut buffer).map(|length| buffer[..length].to_vec()))
+        .collect()
+}
+
+fn header(offload: &Offload) -> VnetHdr {
+    let offload::VnetFields { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset } =
+        offload.to_vnet();
+    VnetHdr { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset }
+}
+
+/// As in `offload_kernel.rs`: segments that fit one piece but for their options.
+fn kernel_refuses(shape: &Shape) -> bool {
+    let segment = usize::from(shape.segment);
+    shape.tcp && shape.payload <= segment && shape.payload + 4 * shape.tcp_options > segment
+}
+
+/// The interface's stack leaves work while the port is there, and only then.
+#[test]
+fn a_tap_that_stays_is_left_without_offloads() {
+    if !testkit::tool_or_skip("ethtool", "ethtool") || !is_ready() {
+        return;
+    }
+    let features = || {
+        let all = run("ethtool", "-k stays0");
+        ["tx-checksumming", "tcp-segmentation-offload", "tx-udp-segmentation"].map(|feature| {
+            let line = all.lines().find(|line| line.starts_with(feature));
+            line.is_some_and(|line| line.ends_with(": on"))
+        })
+    };
+    for flags in ["", " vnet_hdr"] {
+        ip(&format!("tuntap add stays0 mode tap{flags}"));
+        for _ in 0..2 {
+            let port = TapPort::attach("stays0").expect("a TAP");
+            assert_eq!(features(), [true; 3]);
+            drop(port);
+            assert_eq!(features(), [false; 3]);
+        }
+        ip("tuntap del stays0 mode tap");
+    }
+}
+
+/// A namespace of this test's own in which it may make a TAP.
+fn is_ready() -> bool {
+    if !testkit::tool_or_skip("ip", "iproute2") || !testkit::netns::enter_or_skip() {
+        return false;
+    }
+    match TapPort::attach("probe0") {
+        Ok(_) => true,
+        Err(error) => {
+            testkit::skip(&format!("no TAP (root of the whole machine is needed): {error}"));
+            false
+        }
+    }
+}
+
+#[track_caller]
+fn ip(arguments: &str) -> String {
+    run("ip", arguments)
+}
+
+#[track_caller]
+fn run(program: &str, arguments: &str) -> String {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let output = Command::new(program)
+        .args(arguments.split_whitespace())
+        .env("PATH", path)
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments}: {complaint}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Into more datagrams than these the kernel cuts none (`UDP_MAX_SEGMENTS`).
+const PIECES_MAX: usize = 128;
