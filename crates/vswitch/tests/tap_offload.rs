@@ -161,7 +161,7 @@ fn place(header: &VnetHdr) -> (u16, u16) {
 fn receive(socket: &mut PacketSocket) -> (Vec<u8>, VnetHdr) {
     let mut buffer = vec![0; 70_000];
     let mut got = None;
-    testkit::wait_until(Duration::from_secs(5), || {
+    let _ = testkit::wait_until(Duration::from_secs(5), || {
         let mut slots = [Slot::new(&mut buffer)];
         match socket.receive(&mut slots) {
             Ok(_) => got = Some((slots[0].head().to_vec(), slots[0].vnet())),
