@@ -157,8 +157,13 @@ impl<'a> Build<'a> {
             cargo.args(["--target", target.triple()]);
             self.c_compiler.serve(*target, cargo, &self.directory)?;
         }
-        // Nobody debugs these here. Without debug information cargo would strip the programs, for
-        // which there may be no tool.
+        // Nobody runs these here: they need not be fast.
+        for package in &self.workspace.packages {
+            let setting = format!("profile.dev.package.{}.opt-level=0", package.name);
+            cargo.args(["--config", &setting]);
+        }
+        // Nor debugs them. Without debug information cargo would strip the programs, for which
+        // there may be no tool.
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_PROFILE_DEV_STRIP", "none");
         // What cargo keeps to compile parts of a crate again would take as much room as all else.
         cargo.env("CARGO_INCREMENTAL", "0");
