@@ -29,15 +29,21 @@ pub(crate) struct Arguments {
     /// stream-connect:PATH, fd:N or, on Linux, tap:IFNAME; may be given many times
     #[arg(long = "port", value_name = "PORT", required = true)]
     ports: Vec<PortSpec>,
+
+    /// Never sleep: ask again and again whether a frame is there. Takes a whole processor, also
+    /// when nothing happens, and makes round trips shorter where there are processors to spare
+    #[arg(long)]
+    busy_poll: bool,
 }
 
 pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { network, uplink, ports } = arguments;
+    let Arguments { network, uplink, ports, busy_poll } = arguments;
     host::start_logging(network.log_format);
     let access = network.access()?;
     let network = Network { name: network.name, uplink, ports, access };
     let caught = signals::catch()?;
     let mut service = host::start(network)?;
+    service.set_busy_poll(busy_poll);
     let stop = service.handle();
     let signals = caught.on_termination(move || stop.stop())?;
     print_text(&host::json_line(service.ready())?)?;

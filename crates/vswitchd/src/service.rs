@@ -120,6 +120,11 @@ impl<P: Platform> Service<P> {
         self.switch.handle()
     }
 
+    /// Has the loop poll busily ([`Switch::set_busy_poll`]).
+    pub fn set_busy_poll(&mut self, is_on: bool) {
+        self.switch.set_busy_poll(is_on);
+    }
+
     /// Carries frames until it is stopped by its [`Handle`].
     ///
     /// # Errors
