@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod abi;
+mod bench;
 mod ci;
 mod darwin;
 mod failure;
@@ -36,6 +37,7 @@ enum Task {
     GuestImage(guest_image::Arguments),
     Sim(sim::Arguments),
     Abi(abi::Arguments),
+    Bench(bench::Arguments),
     #[command(hide = true)]
     EnterNamespace(namespace::Arguments),
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Task::GuestImage(arguments) => guest_image::main(&arguments),
         Task::Sim(arguments) => sim::main(&arguments),
         Task::Abi(arguments) => abi::main(&arguments),
+        Task::Bench(arguments) => bench::main(&arguments),
         Task::EnterNamespace(arguments) => namespace::main(&arguments),
     };
     match done {

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("probe", &[]),
     ("xnu-lab", &["vswitchd", "vswitch", "ifctl", "bpf", "ndrv", "probe", "xnu-sim", "xnu-sys"]),
     ("vswitch-cli", &["vswitchd", "ifctl", "bpf", "probe"]),
+    ("vswitch-bench", &[]),
     ("testkit", &[]),
     ("guard", &["vswitch", "bpf"]),
     ("xtask", &["vswitchd", "vswitch", "ifctl", "bpf", "probe", "xnu-sys", "xnu-lab", "xnu-sim"]),

@@ -1,0 +1,159 @@
+//! What is measured, how often, and where it is written.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, Subcommand};
+
+use crate::cases::{self, Case, Contender, Times};
+use crate::failure::{Failure, Result, Trying as _};
+use crate::report::{self, Machine, Run};
+use crate::subject::Programs;
+use crate::system::namespace;
+use crate::{relay, rounds};
+
+/// Measure the switch beside bare relays and its peers, in interleaved rounds.
+///
+/// Everything runs in network namespaces of its own; nothing outside is touched. A peer that is not
+/// installed is named and left out. Wants a quiet machine: whatever else runs, shows.
+#[derive(Parser, Debug)]
+#[command(name = "vswitch-bench", args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    part: Option<Part>,
+    #[command(flatten)]
+    bench: BenchArguments,
+}
+
+#[derive(Subcommand, Debug)]
+enum Part {
+    /// A yardstick by itself: a bare relay between two sides
+    Relay(relay::Arguments),
+}
+
+#[derive(clap::Args, Debug)]
+struct BenchArguments {
+    /// The switch's program
+    #[arg(long, default_value = "target/release/vswitch")]
+    vswitch: PathBuf,
+    /// A few cases, three short rounds each: under two minutes, and no more than a first look
+    #[arg(long)]
+    quick: bool,
+    /// How many rounds each case has; 15 give a ratio that may be quoted
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// How long each run is loaded, in seconds
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Only the cases with these names, or with these words in their names, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Say which cases there are
+    #[arg(long)]
+    list: bool,
+    /// Write everything, each round's figures too, to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draw the ratios into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Write the tables to this file, too
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+/// Parses the arguments and does what they say.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.part {
+        Some(Part::Relay(arguments)) => relay::main(&arguments),
+        None => bench(&arguments.bench),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("vswitch-bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(arguments: &BenchArguments) -> Result<()> {
+    let (rounds, seconds) = if arguments.quick { (3, 0.3) } else { (15, 0.7) };
+    let rounds = arguments.rounds.unwrap_or(rounds).max(1);
+    let seconds = arguments.seconds.unwrap_or(seconds).clamp(0.05, 60.0);
+    let load = Duration::from_secs_f64(seconds);
+    let cases = chosen(arguments, Times { warm_up: load / 4, load });
+    if arguments.list {
+        for case in &cases {
+            println!("{:<34} {}", case.name, case.what);
+        }
+        return Ok(());
+    }
+    if cases.is_empty() {
+        return Err(Failure::new("choose cases", "none has such a name (see --list)"));
+    }
+    let vswitch = arguments.vswitch.canonicalize().trying(format_args!(
+        "find the switch at {} (cargo build --release -p vswitch-cli)",
+        arguments.vswitch.display()
+    ))?;
+    let own = std::env::current_exe().trying("find this program")?;
+    namespace::enter()?;
+    let programs = Programs { vswitch, own };
+    let runs: usize = cases.iter().map(|case| case.contenders.len()).sum::<usize>() * rounds;
+    let about_s = runs as f64 * (seconds * 1.25 + 0.6);
+    let minutes = (about_s / 60.0).ceil();
+    println!("{} cases, {rounds} rounds each, {runs} runs: about {minutes} min", cases.len());
+    let started = Instant::now();
+    let mut done = 0;
+    let mut outcomes = Vec::new();
+    for case in &cases {
+        let outcome = rounds::run(case, rounds, &programs, |round, contender| {
+            done += 1;
+            progress(done, runs, case, round, contender);
+        });
+        eprint!("\r\x1b[K");
+        println!("\n{}", report::case(&outcome));
+        outcomes.push(outcome);
+    }
+    println!("\n{}", report::summary(&outcomes));
+    println!("took {:.0} s", started.elapsed().as_secs_f64());
+    write(arguments, Run { rounds, machine: Machine::this(), cases: outcomes })
+}
+
+fn chosen(arguments: &BenchArguments, times: Times) -> Vec<Case> {
+    let all = cases::all(times);
+    let is_name = |word: &str| all.iter().any(|case| case.name == word);
+    let fits = |case: &Case, word: &str| match is_name(word) {
+        true => case.name == word,
+        false => case.name.contains(word),
+    };
+    let named = |case: &&Case| match &arguments.only[..] {
+        [] => case.quick || !arguments.quick,
+        words => words.iter().any(|word| fits(case, word)),
+    };
+    all.iter().filter(named).cloned().collect()
+}
+
+fn progress(done: usize, runs: usize, case: &Case, round: usize, contender: &Contender) {
+    eprint!("\r\x1b[K{done}/{runs} {} round {}: {}", case.name, round + 1, contender.name());
+    let _ = std::io::stderr().flush();
+}
+
+fn write(arguments: &BenchArguments, run: Run) -> Result<()> {
+    if let Some(path) = &arguments.json {
+        report::write_json(&run, path)?;
+    }
+    let write = |path: &PathBuf, text: String| {
+        std::fs::write(path, text).trying(format_args!("write {}", path.display()))
+    };
+    if let Some(path) = &arguments.svg {
+        write(path, report::plot(&run.cases))?;
+    }
+    if let Some(path) = &arguments.markdown {
+        write(path, run.cases.iter().map(report::case).collect::<Vec<_>>().join("\n"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Tables, in Markdown: read in a terminal, and put into `docs/performance.md` as they are.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use crate::figures::Figure;
+use crate::rounds::{Outcome, TargetOutcome};
+use crate::statistics::Estimate;
+
+/// One case: every contender's figures, then what became of the targets.
+pub(crate) fn case(outcome: &Outcome) -> String {
+    let mut text = format!("### {}\n\n{}\n\n", outcome.name, outcome.what);
+    let kinds: BTreeSet<Figure> =
+        outcome.contenders.iter().flat_map(|contender| contender.figures.keys()).copied().collect();
+    let mut rows = vec![
+        std::iter::once(String::new())
+            .chain(kinds.iter().map(|figure| figure.title().to_owned()))
+            .collect::<Vec<_>>(),
+    ];
+    for contender in outcome.contenders.iter().filter(|contender| contender.left_out.is_none()) {
+        let cells = kinds.iter().map(|figure| {
+            let estimate = contender.figures.get(figure);
+            estimate.map_or_else(|| "–".to_owned(), |told| value(told.median, *figure))
+        });
+        rows.push(std::iter::once(contender.name.clone()).chain(cells).collect());
+    }
+    text.push_str(&markdown(&rows));
+    for contender in &outcome.contenders {
+        if let Some(why) = &contender.left_out {
+            let _ = writeln!(text, "\nLeft out: {}: {why}.", contender.name);
+        }
+    }
+    if !outcome.targets.is_empty() {
+        text.push('\n');
+        text.push_str(&targets(&outcome.targets));
+    }
+    text
+}
+
+/// All targets of all cases.
+pub(crate) fn summary(outcomes: &[Outcome]) -> String {
+    let all: Vec<&TargetOutcome> = outcomes.iter().flat_map(|outcome| &outcome.targets).collect();
+    let of = |is_met| all.iter().filter(|target| target.is_met == is_met).count();
+    let (met, missed, open) = (of(Some(true)), of(Some(false)), of(None));
+    let mut text = format!("{met} of {} targets met, {missed} missed", all.len());
+    if open > 0 {
+        let _ = write!(text, ", {open} with nothing to compare with");
+    }
+    text.push('\n');
+    for outcome in outcomes {
+        for target in outcome.targets.iter().filter(|target| target.is_met != Some(true)) {
+            let _ = writeln!(text, "  {}: {}", outcome.name, sentence(target));
+        }
+    }
+    text
+}
+
+fn targets(targets: &[TargetOutcome]) -> String {
+    targets.iter().map(|target| format!("- {}\n", sentence(target))).collect()
+}
+
+fn sentence(target: &TargetOutcome) -> String {
+    let title = target.figure.title();
+    let what = match &target.against[..] {
+        [] => title.to_owned(),
+        [one] => format!("{title} / {one}"),
+        several => format!("{title} / best of {}", several.join(", ")),
+    };
+    let bound = match (target.at_least, target.at_most) {
+        (Some(least), _) => format!("at least {least}"),
+        (_, Some(most)) => format!("at most {most}"),
+        _ => String::new(),
+    };
+    let Some(told) = target.estimate else {
+        return format!("{what}: nothing to compare with (wanted: {bound})");
+    };
+    let verdict = match target.is_met {
+        Some(true) => "met",
+        _ => "**missed**",
+    };
+    format!("{what}: {} ({bound}: {verdict})", interval(told))
+}
+
+/// A median and its interval.
+fn interval(told: Estimate) -> String {
+    let kind = if told.is_rough { "from least to most" } else { "95 %" };
+    format!("{:.3} [{:.3}, {:.3}] {kind}", told.median, told.low, told.high)
+}
+
+fn value(value: f64, figure: Figure) -> String {
+    format!("{value:.*}", figure.digits())
+}
+
+/// A table whose columns are as wide as they need.
+fn markdown(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (place, row) in rows.iter().enumerate() {
+        for (column, cell) in row.iter().enumerate() {
+            let pad = " ".repeat(widths[column] - cell.chars().count());
+            let _ = match column {
+                0 => write!(text, "| {cell}{pad} |"),
+                _ => write!(text, " {pad}{cell} |"),
+            };
+        }
+        text.push('\n');
+        if place == 0 {
+            for (column, width) in widths.iter().enumerate() {
+                let dashes = "-".repeat(width - usize::from(column > 0));
+                let _ = match column {
+                    0 => write!(text, "| {dashes} |"),
+                    _ => write!(text, " {dashes}: |"),
+                };
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_markdown_with_numbers_to_the_right() {
+        let rows = [["", "a"], ["long name", "12345.6"]].map(|row| row.map(str::to_owned).into());
+        let text = markdown(&rows);
+        assert_eq!(
+            text,
+            "|           |       a |\n| --------- | ------: |\n| long name | 12345.6 |\n"
+        );
+    }
+
+    #[test]
+    fn a_target_is_told_with_its_interval_and_what_was_wanted() {
+        let told = Estimate { median: 1.0, low: 0.94, high: 1.1, is_rough: false };
+        let target = TargetOutcome {
+            figure: Figure::GbitPerSecond,
+            against: vec!["relay 32".to_owned(), "relay 8".to_owned()],
+            at_least: Some(0.95),
+            at_most: None,
+            estimate: Some(told),
+            is_met: Some(false),
+        };
+        assert_eq!(
+            sentence(&target),
+            "Gbit/s / best of relay 32, relay 8: 1.000 [0.940, 1.100] 95 % \
+             (at least 0.95: **missed**)"
+        );
+    }
+}

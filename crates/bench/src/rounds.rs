@@ -1,0 +1,328 @@
+//! Runs a case: every contender once in each round, in alternating order, so that what the machine
+//! does meanwhile hits all of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::cases::{Bound, Case, Contender, Load, Target};
+use crate::failure::{Failure, Result, Trying as _};
+use crate::figures::{self, Figure, Figures};
+use crate::load::{Meter, Saturate};
+use crate::statistics::{Estimate, estimate};
+use crate::subject::{Programs, Rig};
+use crate::system::process::Process;
+use crate::system::program;
+use crate::system::usage::{self, Usage};
+
+/// How often a run that a neighbour disturbed is repeated.
+const REPEATS_MAX: usize = 3;
+
+/// What a case told.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) name: String,
+    pub(crate) what: String,
+    pub(crate) contenders: Vec<ContenderOutcome>,
+    pub(crate) targets: Vec<TargetOutcome>,
+}
+
+/// One contender's figures over all rounds.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct ContenderOutcome {
+    pub(crate) name: String,
+    /// Why it was left out, if it was.
+    pub(crate) left_out: Option<String>,
+    pub(crate) figures: BTreeMap<Figure, Estimate>,
+    /// By round; `null` where a run failed.
+    pub(crate) rounds: Vec<Option<Figures>>,
+}
+
+/// What became of a target.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct TargetOutcome {
+    pub(crate) figure: Figure,
+    /// The names of those beside which it stands; none for a figure by itself.
+    pub(crate) against: Vec<String>,
+    pub(crate) at_least: Option<f64>,
+    pub(crate) at_most: Option<f64>,
+    /// The ratio, or the figure itself; `null` when there was nothing to compare with.
+    pub(crate) estimate: Option<Estimate>,
+    /// Whether the whole interval is on the good side.
+    pub(crate) is_met: Option<bool>,
+}
+
+/// Runs all rounds. `progress` is told of each run before it begins.
+pub(crate) fn run(
+    case: &Case,
+    rounds: usize,
+    programs: &Programs,
+    mut progress: impl FnMut(usize, &Contender),
+) -> Outcome {
+    let mut left_out: Vec<Option<String>> = case.contenders.iter().map(why_left_out).collect();
+    let mut told: Vec<Vec<Option<Figures>>> = vec![Vec::new(); case.contenders.len()];
+    for round in 0..rounds {
+        let mut order: Vec<usize> = (0..case.contenders.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for index in order {
+            if left_out[index].is_some() {
+                continue;
+            }
+            progress(round, &case.contenders[index]);
+            let figures = run_undisturbed(&case.contenders[index], programs);
+            // One that cannot be measured the first time is not tried again.
+            if let (Err(failure), 0) = (&figures, round) {
+                left_out[index] = Some(failure.to_string());
+            }
+            if let (Err(failure), true) = (&figures, round > 0) {
+                eprintln!("\n{}: {failure}", case.contenders[index].name());
+            }
+            told[index].push(figures.ok());
+        }
+    }
+    let targets = case.targets.iter().map(|target| judge(case, target, &told)).collect();
+    let contenders = case
+        .contenders
+        .iter()
+        .zip(left_out)
+        .zip(told)
+        .map(|((contender, left_out), rounds)| {
+            ContenderOutcome::new(contender.name(), left_out, rounds)
+        })
+        .collect();
+    Outcome { name: case.name.clone(), what: case.what.clone(), contenders, targets }
+}
+
+fn why_left_out(contender: &Contender) -> Option<String> {
+    let tool = match contender.load {
+        Load::Tcp(_) => crate::load::Tcp::missing(),
+        Load::Calls(_) if program::find("strace").is_none() => Some("no strace (package strace)"),
+        _ => None,
+    };
+    contender.subject.missing().or(tool).map(str::to_owned)
+}
+
+fn run_undisturbed(contender: &Contender, programs: &Programs) -> Result<Figures> {
+    let mut last = None;
+    for _ in 0..REPEATS_MAX {
+        let rig = contender.subject.start(&contender.wiring, programs)?;
+        let started = Instant::now();
+        let meter = Meter::start(None)?;
+        let figures = run_once(contender, &rig)?;
+        if !figures::was_disturbed(&meter.stop()?, started.elapsed()) {
+            return Ok(figures);
+        }
+        last = Some(figures);
+    }
+    last.ok_or_else(|| Failure::new("run", "not once"))
+}
+
+fn run_once(contender: &Contender, rig: &Rig) -> Result<Figures> {
+    match &contender.load {
+        Load::Saturate(load) => saturate(load, rig),
+        Load::Memory(load) => {
+            let mut figures = saturate(load, rig)?;
+            figures.extend(memory_of(rig)?);
+            Ok(figures)
+        }
+        Load::Calls(load) => count_calls(load, rig),
+        Load::PingPong { ping_pong, pinned } => {
+            let before = if *pinned { Some(pin(rig)?) } else { None };
+            let trips = ping_pong.run(&rig.places);
+            if let Some(before) = before {
+                sched_setaffinity(Pid::from_raw(0), &before).trying("use all processors again")?;
+            }
+            Ok(figures::of_round_trips(&trips?))
+        }
+        Load::Tcp(tcp) => {
+            let hosts = rig.hosts.as_ref();
+            let hosts = hosts.ok_or_else(|| Failure::new("run TCP", "there are no hosts"))?;
+            Ok(figures::of_transfer(&tcp.run(hosts, rig.pid())?))
+        }
+        Load::Idle(time) => idle(*time, rig),
+    }
+}
+
+fn saturate(load: &Saturate, rig: &Rig) -> Result<Figures> {
+    let delivery = load.run(&rig.places, rig.pid())?;
+    if delivery.frames == 0 {
+        return Err(Failure::new("load", "no frame arrived"));
+    }
+    if delivery.again > 0 {
+        let why = format!("{} frames came twice or out of order", delivery.again);
+        return Err(Failure::new("load", why));
+    }
+    if delivery.misshapen > 0 {
+        return Err(Failure::new("load", format!("{} frames were cut", delivery.misshapen)));
+    }
+    Ok(figures::of_delivery(&delivery, load.frame_bytes))
+}
+
+fn memory_of(rig: &Rig) -> Result<Figures> {
+    let pid = rig.pid().ok_or_else(|| Failure::new("measure memory", "there is no process"))?;
+    let mebibytes = usage::resident_kib(pid)? as f64 / 1024.0;
+    Ok(Figures::from([(Figure::ResidentMebibytes, mebibytes)]))
+}
+
+fn idle(time: Duration, rig: &Rig) -> Result<Figures> {
+    let pid = rig.pid().ok_or_else(|| Failure::new("watch it idle", "there is no process"))?;
+    // Its start is over by then.
+    thread::sleep(Duration::from_millis(300));
+    let (before, started) = (Usage::of(pid)?, Instant::now());
+    thread::sleep(time.max(Duration::from_secs(1)));
+    let (after, seconds) = (Usage::of(pid)?, started.elapsed().as_secs_f64());
+    let cpu_s = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+    let mut figures = memory_of(rig)?;
+    figures.insert(Figure::CpuPercent, 100.0 * cpu_s / seconds);
+    let sleeps = after.sleeps.saturating_sub(before.sleeps) as f64;
+    figures.insert(Figure::WakeUpsPerSecond, sleeps / seconds);
+    Ok(figures)
+}
+
+/// The load with `strace` at the switch: everything is slower by it, the calls are as many.
+fn count_calls(load: &Saturate, rig: &Rig) -> Result<Figures> {
+    let pid = rig.pid().ok_or_else(|| Failure::new("count calls", "there is no process"))?;
+    let directory = tempfile::tempdir().trying("make a directory")?;
+    let summary = directory.path().join("calls");
+    let strace = program::find("strace").ok_or_else(|| Failure::new("strace", "not found"))?;
+    let mut command = Command::new(strace);
+    command.args(["-f", "-c", "-U", "calls,name", "-p", &pid.to_string(), "-o"]).arg(&summary);
+    let tracer = Process::start(&mut command)?;
+    thread::sleep(Duration::from_millis(300));
+    let delivery = load.run(&rig.places, rig.pid())?;
+    drop(tracer);
+    let text = std::fs::read_to_string(&summary).trying("read strace's summary")?;
+    let calls = total_calls(&text)
+        .ok_or_else(|| Failure::new("read strace's summary", format!("no total in {text:?}")))?;
+    let arrived = delivery.arrived.max(1) as f64;
+    Ok(Figures::from([(Figure::CallsPerFrame, calls as f64 / arrived)]))
+}
+
+fn total_calls(summary: &str) -> Option<u64> {
+    let line = summary.lines().find(|line| line.trim_end().ends_with("total"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Puts this thread, those that it starts, and the process onto the first processor that there is;
+/// what this thread had before.
+fn pin(rig: &Rig) -> Result<CpuSet> {
+    let what = "stay on one processor";
+    let here = Pid::from_raw(0);
+    let before = sched_getaffinity(here).trying(what)?;
+    let mut one = CpuSet::new();
+    let first = (0..CpuSet::count()).find(|cpu| before.is_set(*cpu).unwrap_or(false));
+    one.set(first.unwrap_or(0)).trying(what)?;
+    sched_setaffinity(here, &one).trying(what)?;
+    if let Some(pid) = rig.pid() {
+        for task in Path::new(&format!("/proc/{pid}/task")).read_dir().trying(what)? {
+            let name = task.trying(what)?.file_name();
+            let task = name.to_string_lossy().parse().trying(what)?;
+            sched_setaffinity(Pid::from_raw(task), &one).trying(what)?;
+        }
+    }
+    Ok(before)
+}
+
+impl ContenderOutcome {
+    fn new(name: String, left_out: Option<String>, rounds: Vec<Option<Figures>>) -> Self {
+        let mut figures = BTreeMap::new();
+        let kinds = rounds.iter().flatten().flat_map(Figures::keys).copied();
+        for figure in kinds.collect::<std::collections::BTreeSet<_>>() {
+            let samples = rounds.iter().flatten().filter_map(|round| round.get(&figure)).copied();
+            figures.extend(estimate(samples).map(|estimate| (figure, estimate)));
+        }
+        Self { name, left_out, figures, rounds }
+    }
+}
+
+/// Compares round by round, with the best of the others in the same round.
+fn judge(case: &Case, target: &Target, told: &[Vec<Option<Figures>>]) -> TargetOutcome {
+    let figure = |index: usize, round: usize| -> Option<f64> {
+        told[index].get(round)?.as_ref()?.get(&target.figure).copied()
+    };
+    let better = |a: f64, b: f64| match target.bound {
+        Bound::AtLeast(_) => a.max(b),
+        Bound::AtMost(_) => a.min(b),
+    };
+    let samples = (0..told[0].len()).filter_map(|round| {
+        let ours = figure(0, round)?;
+        if target.against.is_empty() {
+            return Some(ours);
+        }
+        let others = target.against.iter().filter_map(|index| figure(*index, round));
+        Some(ours / others.reduce(better)?)
+    });
+    let estimate = estimate(samples);
+    let is_met = estimate.map(|estimate| match target.bound {
+        Bound::AtLeast(least) => estimate.low >= least,
+        Bound::AtMost(most) => estimate.high <= most,
+    });
+    let (at_least, at_most) = match target.bound {
+        Bound::AtLeast(least) => (Some(least), None),
+        Bound::AtMost(most) => (None, Some(most)),
+    };
+    let against = target.against.iter().map(|index| case.contenders[*index].name()).collect();
+    TargetOutcome { figure: target.figure, against, at_least, at_most, estimate, is_met }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::{Subject, Wiring};
+
+    fn case(bound: Bound) -> Case {
+        let contender = |variant| Contender {
+            variant,
+            subject: Subject::Vswitch,
+            wiring: Wiring::Streams,
+            load: Load::Idle(Duration::ZERO),
+        };
+        Case {
+            name: String::new(),
+            what: String::new(),
+            contenders: vec![contender(""), contender("a"), contender("b")],
+            targets: vec![Target { figure: Figure::GbitPerSecond, against: vec![1, 2], bound }],
+            quick: false,
+        }
+    }
+
+    fn rounds(figures: &[f64]) -> Vec<Option<Figures>> {
+        let round = |value: &f64| Some(Figures::from([(Figure::GbitPerSecond, *value)]));
+        figures.iter().map(round).collect()
+    }
+
+    #[test]
+    fn each_round_is_compared_with_the_best_of_that_round() {
+        let told = [rounds(&[2.0, 2.0, 2.0]), rounds(&[1.0, 4.0, 1.0]), rounds(&[2.0, 1.0, 1.0])];
+        let case_at_least = case(Bound::AtLeast(0.4));
+        let judged = judge(&case_at_least, &case_at_least.targets[0], &told);
+        let told_at_least = judged.estimate.unwrap();
+        assert_eq!((told_at_least.low, told_at_least.high), (0.5, 2.0));
+        assert_eq!(judged.is_met, Some(true));
+        let case_at_most = case(Bound::AtMost(1.9));
+        let judged = judge(&case_at_most, &case_at_most.targets[0], &told);
+        assert_eq!(judged.estimate.unwrap().high, 2.0);
+        assert_eq!(judged.is_met, Some(false));
+    }
+
+    #[test]
+    fn what_did_not_run_is_not_judged() {
+        let told = [rounds(&[2.0]), vec![None], Vec::new()];
+        let case = case(Bound::AtLeast(0.4));
+        assert_eq!(judge(&case, &case.targets[0], &told).is_met, None);
+    }
+
+    #[test]
+    fn the_total_is_read_from_what_strace_says() {
+        let text = "    calls syscall\n--------- --------\n       12 recvmmsg\n        3 poll\n\
+                    --------- --------\n       15 total\n";
+        assert_eq!(total_calls(text), Some(15));
+    }
+}

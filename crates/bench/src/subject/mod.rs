@@ -1,0 +1,144 @@
+//! What is measured: the switch, its yardsticks and its peers, each wired the same way.
+
+mod bridge;
+mod direct;
+mod ovs;
+mod relay;
+mod vde;
+mod vswitch;
+mod wiring;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::failure::Result;
+use crate::load::Place;
+use crate::system::namespace::Namespace;
+use crate::system::process::Process;
+
+pub(crate) use wiring::Wiring;
+
+/// Something that joins ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The switch.
+    Vswitch,
+    /// The switch, spinning instead of sleeping (`--busy-poll`).
+    VswitchBusy,
+    /// A bare relay with this many frames to a call.
+    Relay {
+        /// Frames to a call.
+        batch: usize,
+    },
+    /// A bare relay between TAPs that passes virtio-net headers and big segments through.
+    VnetRelay,
+    /// `vde_switch`.
+    Vde,
+    /// The kernel's own bridge.
+    KernelBridge,
+    /// Open vSwitch with its datapath in user space.
+    Ovs,
+    /// Nothing: the ends are joined to each other.
+    Direct,
+}
+
+impl Subject {
+    /// What the report calls it.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Vswitch => "vswitch".to_owned(),
+            Self::VswitchBusy => "vswitch --busy-poll".to_owned(),
+            Self::Relay { batch } => format!("relay {batch}"),
+            Self::VnetRelay => "relay vnet".to_owned(),
+            Self::Vde => "vde_switch".to_owned(),
+            Self::KernelBridge => "kernel bridge".to_owned(),
+            Self::Ovs => "Open vSwitch (netdev)".to_owned(),
+            Self::Direct => "no switch".to_owned(),
+        }
+    }
+
+    /// Why it cannot be measured here, if it cannot.
+    pub(crate) fn missing(self) -> Option<&'static str> {
+        use crate::system::program::find;
+        match self {
+            Self::Vde if find("vde_switch").is_none() => Some("no vde_switch (package vde2)"),
+            Self::Ovs if find("ovs-vswitchd").is_none() => {
+                Some("no ovs-vswitchd (package openvswitch-switch)")
+            }
+            _ => None,
+        }
+    }
+
+    /// Starts it, wired so.
+    pub(crate) fn start(self, wiring: &Wiring, programs: &Programs) -> Result<Rig> {
+        match self {
+            Self::Vswitch => vswitch::start(wiring, programs, &[]),
+            Self::VswitchBusy => vswitch::start(wiring, programs, &["--busy-poll"]),
+            Self::Relay { batch } => relay::start(wiring, programs, batch, false),
+            Self::VnetRelay => relay::start(wiring, programs, 32, true),
+            Self::Vde => vde::start(wiring),
+            Self::KernelBridge => bridge::start(wiring),
+            Self::Ovs => ovs::start(wiring),
+            Self::Direct => direct::start(wiring),
+        }
+    }
+}
+
+/// The programs that are started.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    /// The switch.
+    pub(crate) vswitch: PathBuf,
+    /// This program, as a relay.
+    pub(crate) own: PathBuf,
+}
+
+/// Something wired and running. All of it goes when this is dropped, the processes first.
+#[derive(Debug)]
+pub(crate) struct Rig {
+    /// The process that is measured; a kernel's bridge has none.
+    pub(crate) process: Option<Process>,
+    /// Other processes, such as what plugs a namespace into a socket.
+    pub(crate) others: Vec<Process>,
+    /// Where the ends of a load of frames are.
+    pub(crate) places: Vec<Place>,
+    /// The two hosts of a TCP connection: which talks to which address.
+    pub(crate) hosts: Option<Hosts>,
+    /// Namespaces that nobody else holds.
+    keep: Vec<Arc<Namespace>>,
+    directory: tempfile::TempDir,
+}
+
+/// Two network stacks that can reach each other.
+#[derive(Clone, Debug)]
+pub(crate) struct Hosts {
+    pub(crate) client: Arc<Namespace>,
+    pub(crate) server: Arc<Namespace>,
+    pub(crate) server_address: &'static str,
+}
+
+impl Rig {
+    /// A rig with nothing but a directory for sockets.
+    fn empty() -> Result<Self> {
+        use crate::failure::Trying as _;
+        let directory = tempfile::Builder::new().prefix("vswb").tempdir();
+        let directory = directory.trying("make a directory for sockets")?;
+        Ok(Self {
+            process: None,
+            others: Vec::new(),
+            places: Vec::new(),
+            hosts: None,
+            keep: Vec::new(),
+            directory,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The process that is measured.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+}

@@ -1,0 +1,145 @@
+//! The bare relays, each a process of this program.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use super::vswitch::mtu_of;
+use super::wiring::{self, ADDRESSES, Wiring, datagram_place, socket_path};
+use super::{Hosts, Programs, Rig};
+use crate::failure::{Failure, Result};
+use crate::load::Place;
+use crate::relay::READY;
+use crate::system::namespace::Namespace;
+use crate::system::process::Process;
+use crate::system::socket::Buffers;
+
+/// Room for a TAP's largest frame with its header.
+const TAP_FRAME_BYTES: usize = 65_600;
+
+pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, vnet: bool) -> Result<Rig> {
+    let mut rig = Rig::empty()?;
+    let socket = |number| socket_path(rig.path(), number).display().to_string();
+    let (first, second) = (socket(0), socket(1));
+    let relay = |a: String, b: String, frame_bytes| {
+        Relay { batch, frame_bytes, pairs: 1 }.command(&programs.own, &a, &b)
+    };
+    let stream_at = |rig: &Rig, end| Place::Stream { path: socket_path(rig.path(), end) };
+    let datagram_at = |rig: &Rig, end| datagram_place(rig.path(), end, true, Buffers::Large);
+    match *wiring {
+        Wiring::Datagrams { ends, connected, buffers, idle: 0, frame_bytes } => {
+            let relay = Relay { batch, frame_bytes, pairs: ends / 2 };
+            start_pairs(&mut rig, programs, &relay, connected, buffers)?;
+        }
+        Wiring::Streams => {
+            let sides = (format!("stream:{first}"), format!("stream:{second}"));
+            rig.process = Some(ready(relay(sides.0, sides.1, 0))?);
+            rig.places = vec![stream_at(&rig, 0), stream_at(&rig, 1)];
+        }
+        Wiring::StreamToDatagram { frame_bytes } => {
+            let sides = (format!("stream:{first}"), format!("gram:{second}"));
+            rig.process = Some(ready(relay(sides.0, sides.1, frame_bytes))?);
+            rig.places = vec![stream_at(&rig, 0), datagram_at(&rig, 1)];
+        }
+        Wiring::DatagramToBridge { frame_bytes } => {
+            let mtu = mtu_of(frame_bytes);
+            let host = wiring::host_with_bridge(mtu, None)?;
+            let name = wiring::join_bridge(&host, "lan", mtu)?;
+            let card = wiring::join_bridge(&host, "own", mtu)?;
+            wiring::without_offload(&host, &card)?;
+            let command = relay(format!("gram:{first}"), format!("packet:{card}"), frame_bytes);
+            rig.process = Some(host.inside(move || ready(command))?);
+            rig.places = vec![datagram_at(&rig, 0), Place::Interface { name, namespace: host }];
+        }
+        Wiring::Taps { mtu, offload } => {
+            let kind = if vnet { "vnet-tap" } else { "tap" };
+            let command = relay(format!("{kind}:t0"), format!("{kind}:t1"), TAP_FRAME_BYTES);
+            let host = Arc::new(Namespace::new()?);
+            rig.process = Some(host.inside(move || ready(command))?);
+            wiring::move_taps(&mut rig, &host, mtu, offload)?;
+        }
+        Wiring::HostAndGuest { inwards } => {
+            let host = wiring::host_with_bridge(1500, Some(ADDRESSES[0]))?;
+            let card = wiring::join_bridge(&host, "own", 1500)?;
+            // Both ends: what the host's stack sends is to come in frames of the MTU.
+            wiring::without_offload(&host, "ownm")?;
+            wiring::without_offload(&host, &card)?;
+            let command = relay(format!("gram:{first}"), format!("packet:{card}"), 2048);
+            rig.process = Some(host.inside(move || ready(command))?);
+            plug_a_guest(&mut rig, programs, host, inwards)?;
+        }
+        Wiring::Datagrams { .. } | Wiring::TapToBridge { .. } => {
+            return Err(Failure::new("wire a relay", "it has two ends and no ports beside them"));
+        }
+    }
+    Ok(rig)
+}
+
+/// Ends 2n and 2n+1 are a pair; the `{}` of a relay's path is the pair's number.
+fn start_pairs(
+    rig: &mut Rig,
+    programs: &Programs,
+    relay: &Relay,
+    connected: bool,
+    buffers: Buffers,
+) -> Result<()> {
+    let side = |name: String| rig.path().join(name);
+    let [a, b] = ["a{}", "b{}"].map(|name| format!("gram:{}", side(name.to_owned()).display()));
+    let process = ready(relay.command(&programs.own, &a, &b))?;
+    let places = (0..2 * relay.pairs).map(|end| Place::Datagram {
+        path: side(format!("{}{}", ["a", "b"][end % 2], end / 2)),
+        own: side(format!("end{end}")),
+        connected,
+        buffers,
+    });
+    rig.places = places.collect();
+    rig.process = Some(process);
+    Ok(())
+}
+
+/// A namespace with a TAP, plugged into the datagram socket of end 0 by a relay that is not
+/// measured, and the host's own stack as its peer.
+pub(super) fn plug_a_guest(
+    rig: &mut Rig,
+    programs: &Programs,
+    host: Arc<Namespace>,
+    inwards: bool,
+) -> Result<()> {
+    let (socket, own) = (socket_path(rig.path(), 0), rig.path().join("guest"));
+    let plug = format!("plug:{}:{}", socket.display(), own.display());
+    let relay = Relay { batch: 32, frame_bytes: 2048, pairs: 1 };
+    let command = relay.command(&programs.own, &plug, "tap:g0");
+    let guest = Arc::new(Namespace::new()?);
+    rig.others.push(guest.inside(move || ready(command))?);
+    guest.run(&[
+        "ip link set g0 up".to_owned(),
+        format!("ip address add {}/24 dev g0", ADDRESSES[1]),
+    ])?;
+    rig.hosts = Some(match inwards {
+        true => Hosts { client: host, server: guest, server_address: ADDRESSES[1] },
+        false => Hosts { client: guest, server: host, server_address: ADDRESSES[0] },
+    });
+    Ok(())
+}
+
+struct Relay {
+    batch: usize,
+    frame_bytes: usize,
+    pairs: usize,
+}
+
+impl Relay {
+    fn command(&self, program: &Path, a: &str, b: &str) -> Command {
+        let mut command = Command::new(program);
+        command.args(["relay", a, b, "--batch", &self.batch.to_string()]);
+        command.args(["--frame-bytes", &self.frame_bytes.to_string()]);
+        command.args(["--pairs", &self.pairs.to_string()]);
+        command
+    }
+}
+
+fn ready(mut command: Command) -> Result<Process> {
+    let mut process = Process::start(&mut command)?;
+    process.wait_for(READY)?;
+    Ok(process)
+}

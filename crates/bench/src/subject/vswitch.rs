@@ -1,0 +1,126 @@
+//! The switch, as a user starts it.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use super::wiring::{self, ADDRESSES, Wiring, datagram_place, socket_path};
+use super::{Hosts, Programs, Rig, relay};
+use crate::failure::Result;
+use crate::load::Place;
+use crate::system::namespace::Namespace;
+use crate::system::process::Process;
+use crate::system::socket::Buffers;
+
+pub(super) fn start(wiring: &Wiring, programs: &Programs, options: &[&str]) -> Result<Rig> {
+    let mut rig = Rig::empty()?;
+    let mut run = Run { programs, options, uplink: "none", ports: Vec::new() };
+    match *wiring {
+        Wiring::Datagrams { ends, connected, buffers, idle, .. } => {
+            run.datagrams(rig.path(), ends + idle);
+            rig.process = Some(run.start()?);
+            rig.places =
+                (0..ends).map(|end| datagram_place(rig.path(), end, connected, buffers)).collect();
+        }
+        Wiring::Streams => {
+            run.port(format!("stream:{}", socket_path(rig.path(), 0).display()));
+            run.port(format!("stream:{}", socket_path(rig.path(), 1).display()));
+            rig.process = Some(run.start()?);
+            let place = |end| Place::Stream { path: socket_path(rig.path(), end) };
+            rig.places = vec![place(0), place(1)];
+        }
+        Wiring::StreamToDatagram { .. } => {
+            run.port(format!("stream:{}", socket_path(rig.path(), 0).display()));
+            run.port(format!("unixgram:{}", socket_path(rig.path(), 1).display()));
+            rig.process = Some(run.start()?);
+            let stream = Place::Stream { path: socket_path(rig.path(), 0) };
+            rig.places = vec![stream, datagram_place(rig.path(), 1, true, Buffers::Large)];
+        }
+        Wiring::DatagramToBridge { frame_bytes } => {
+            let host = wiring::host_with_bridge(mtu_of(frame_bytes), None)?;
+            let lan = wiring::join_bridge(&host, "lan", mtu_of(frame_bytes))?;
+            run.datagrams(rig.path(), 1);
+            run.uplink = "bridge:br0";
+            rig.process = Some(run.start_in(&host)?);
+            let datagram = datagram_place(rig.path(), 0, true, Buffers::Large);
+            rig.places = vec![datagram, Place::Interface { name: lan, namespace: host }];
+        }
+        Wiring::Taps { mtu, offload } => start_taps(&mut rig, run, mtu, offload)?,
+        Wiring::TapToBridge { mtu } => {
+            let host = wiring::host_with_bridge(mtu, None)?;
+            let lan = wiring::join_bridge(&host, "lan", mtu)?;
+            run.port("tap:t0".to_owned());
+            run.uplink = "bridge:br0";
+            rig.process = Some(run.start_in(&host)?);
+            let client = wiring::move_to_a_host(&host, "t0", ADDRESSES[0], mtu)?;
+            let server = wiring::move_to_a_host(&host, &lan, ADDRESSES[1], mtu)?;
+            rig.hosts = Some(Hosts { client, server, server_address: ADDRESSES[1] });
+        }
+        Wiring::HostAndGuest { inwards } => {
+            let host = wiring::host_with_bridge(1500, Some(ADDRESSES[0]))?;
+            run.datagrams(rig.path(), 1);
+            run.uplink = "bridge:br0";
+            rig.process = Some(run.start_in(&host)?);
+            relay::plug_a_guest(&mut rig, programs, host, inwards)?;
+        }
+    }
+    Ok(rig)
+}
+
+fn start_taps(rig: &mut Rig, mut run: Run<'_>, mtu: u32, offload: bool) -> Result<()> {
+    let host = Arc::new(Namespace::new()?);
+    run.port("tap:t0".to_owned());
+    run.port("tap:t1".to_owned());
+    rig.process = Some(run.start_in(&host)?);
+    wiring::move_taps(rig, &host, mtu, offload)
+}
+
+/// The MTU that lets frames of this length through.
+pub(super) fn mtu_of(frame_bytes: usize) -> u32 {
+    u32::try_from(frame_bytes.saturating_sub(14)).unwrap_or(1500).max(1500)
+}
+
+struct Run<'a> {
+    programs: &'a Programs,
+    options: &'a [&'a str],
+    uplink: &'static str,
+    ports: Vec<String>,
+}
+
+impl Run<'_> {
+    fn port(&mut self, place: String) {
+        self.ports.push(format!("p{}={place}", self.ports.len()));
+    }
+
+    fn datagrams(&mut self, directory: &Path, count: usize) {
+        for number in 0..count {
+            self.port(format!("unixgram:{}", socket_path(directory, number).display()));
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.programs.vswitch);
+        command.args(["run", "--uplink", self.uplink]).args(self.options);
+        for port in &self.ports {
+            command.args(["--port", port]);
+        }
+        // The sockets are for this process, whoever started it.
+        command.env_remove("SUDO_UID").env_remove("SUDO_GID");
+        command
+    }
+
+    fn start(&self) -> Result<Process> {
+        ready(self.command())
+    }
+
+    fn start_in(&self, host: &Namespace) -> Result<Process> {
+        let command = self.command();
+        host.inside(move || ready(command))
+    }
+}
+
+fn ready(mut command: Command) -> Result<Process> {
+    let mut process = Process::start(&mut command)?;
+    process.wait_for("\"ready\"")?;
+    Ok(process)
+}

@@ -1,0 +1,8 @@
+//! This machine: what processes used, namespaces, sockets, programs.
+
+pub(crate) mod mmsg;
+pub(crate) mod namespace;
+pub(crate) mod process;
+pub(crate) mod program;
+pub(crate) mod socket;
+pub(crate) mod usage;
