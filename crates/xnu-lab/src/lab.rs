@@ -79,7 +79,15 @@ impl Lab {
     /// # Errors
     /// [`LabError`]: which step failed, and why.
     pub fn boot(config: LabConfig) -> Result<Self, LabError> {
-        let mut mac = SimulatedMac::boot(config.version, config.seed)?;
+        let mac = SimulatedMac::boot(config.version, config.seed)?;
+        Self::start(mac, config)
+    }
+
+    /// The same on a machine that was booted, and to which something was done before.
+    ///
+    /// # Errors
+    /// [`LabError`].
+    pub fn start(mut mac: SimulatedMac, config: LabConfig) -> Result<Self, LabError> {
         let before = mac.kernel.interfaces();
         let now = Duration::from_nanos(mac.kernel.uptime_ns());
         let station = |config, wire| {

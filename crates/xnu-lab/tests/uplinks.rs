@@ -33,24 +33,31 @@ fn must_leave_nothing(lab: Lab) {
 #[test]
 fn multicast_passes_the_kernels_filter() {
     for version in MacOs::ALL {
-        let config = LabConfig { names_addresses: true, ..LabConfig::new(version, 1) };
-        let mut lab = Lab::boot(config).unwrap();
-        let lan = lab.lan().clone();
-        must_ping(&mut lab, 0, lan.address_v6());
-        must_ping(&mut lab, 1, lan.address_v4());
-        let before = lab.kernel().counters();
-        // What is for a station that is not behind the switch does not even wake it.
-        lan.with_core(|core| {
-            let mut frame = [0; 60];
-            frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 0x99]);
-            frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 0x98]);
-            core.send_frame(&frame);
-        });
-        lab.run_for(Duration::from_millis(1));
-        let calls = lab.kernel().counters().since(&before);
-        assert_eq!(calls.of("read"), 0, "{version:?}: {calls:?}");
-        must_leave_nothing(lab);
+        for text in ["bridge:bridge0", "iface:en0"] {
+            filters_for_its_guests(version, text);
+        }
     }
+}
+
+fn filters_for_its_guests(version: MacOs, text: &str) {
+    let config = LabConfig::new(version, 1);
+    let config = LabConfig { names_addresses: true, uplink: uplink(text), ..config };
+    let mut lab = Lab::boot(config).unwrap();
+    let lan = lab.lan().clone();
+    must_ping(&mut lab, 0, lan.address_v6());
+    must_ping(&mut lab, 1, lan.address_v4());
+    let before = lab.kernel().counters();
+    // What is for a station that is not behind the switch does not even wake it.
+    lan.with_core(|core| {
+        let mut frame = [0; 60];
+        frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 0x99]);
+        frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 0x98]);
+        core.send_frame(&frame);
+    });
+    lab.run_for(Duration::from_millis(1));
+    let calls = lab.kernel().counters().since(&before);
+    assert_eq!(calls.of("read"), 0, "{version:?}, {text}: {calls:?}");
+    must_leave_nothing(lab);
 }
 
 /// A Mac usually has no bridge to join: one is made, with its card, and undone.
@@ -152,12 +159,20 @@ fn set(kernel: &SimKernel, name: &std::ffi::CStr, value: u32) {
     kernel.sysctlbyname(name, &mut [], Some(&value.to_ne_bytes())).unwrap();
 }
 
+/// The card, and the bridge with it, has an MTU that feths cannot have unless they are let.
+fn jumbo(operator: &SimKernel) {
+    let interfaces = Interfaces::open_on(operator.clone()).unwrap();
+    interfaces.remove_member(BRIDGE, CARD).unwrap();
+    interfaces.set_mtu(CARD, 9000).unwrap();
+    interfaces.add_member(BRIDGE, CARD).unwrap();
+}
+
 /// An uplink, what is done to the machine before, and words of the refusal.
 type Refused = (&'static str, fn(&SimulatedMac), &'static [&'static str]);
 
 #[test]
 fn what_cannot_be_is_refused_with_what_to_do() {
-    let cases: [Refused; 7] = [
+    let cases: [Refused; 8] = [
         ("bridge:bridge9", |_| {}, &["bridge9", "if list"]),
         ("bridge:en0", |_| {}, &["en0", "no bridge"]),
         ("bridge:bridge0,create", |_| {}, &["bridge0 exists already", "leave out"]),
@@ -169,6 +184,7 @@ fn what_cannot_be_is_refused_with_what_to_do() {
             |mac| set(&mac.operator, c"net.link.fake.hwcsum", 1),
             &["net.link.fake.hwcsum", "sysctl -w"],
         ),
+        ("bridge:bridge0", |mac| jumbo(&mac.operator), &["net.link.fake.max_mtu=9000"]),
     ];
     for (text, prepare, words) in cases {
         let refused = refusal(text, prepare);
@@ -176,4 +192,31 @@ fn what_cannot_be_is_refused_with_what_to_do() {
             assert!(refused.contains(word), "{text}: {refused:?} lacks {word:?}");
         }
     }
+}
+
+/// Whoever has what was made ends it, whether or not the port is there still.
+#[test]
+fn what_was_made_goes_with_its_handle_though_the_port_stays() {
+    use vswitchd::platform::Platform as _;
+    use vswitchd::xnu::{Identity, Xnu};
+    let mac = SimulatedMac::boot(MacOs::V15, 1).unwrap();
+    let before = mac.operator.interfaces();
+    let owner = ifctl::xnu::Owner { pid: 1, started: 1 };
+    let identity = Identity { owner, is_alive: std::sync::Arc::new(|_| true) };
+    let mut platform = Xnu::new(mac.kernel.clone(), mac.attach, identity);
+    let opened = platform.uplink(&uplink("bridge:bridge0"), None).unwrap().unwrap();
+    let mut port = opened.port;
+    assert_eq!(mac.operator.interfaces().len(), before.len() + 2);
+    drop(opened.made);
+    mac.operator.run_for(Duration::from_millis(500));
+    assert_eq!(mac.operator.interfaces(), before);
+    let now = vswitch::Nanos(mac.kernel.uptime_ns());
+    assert!(port.upkeep(now).is_ok());
+    assert_eq!(mac.operator.interfaces(), before, "nothing is made again");
+    // The host's settings are asked for once in a switch's life.
+    let sysctls = |kernel: &SimKernel| kernel.counters().of("sysctlbyname");
+    let asked = sysctls(&mac.kernel);
+    let again = platform.uplink(&uplink("bridge:bridge0"), None).unwrap().unwrap();
+    assert_eq!(sysctls(&mac.kernel), asked);
+    drop((again, port));
 }

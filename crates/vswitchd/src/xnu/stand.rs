@@ -29,7 +29,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Stand<K: Kernel> {
     pair: Option<OwnedInterface<K>>,
-    lent: Option<Lent<K>>,
+    lent: Option<Lent>,
     bridge: Option<OwnedInterface<K>>,
     interfaces: Interfaces<K>,
     events: Option<Events<K>>,
@@ -45,13 +45,10 @@ pub(super) struct Stand<K: Kernel> {
     tally: Tally,
 }
 
-/// An interface that was made a member of the bridge, to be released at the end, and set down again
-/// if it was down.
-#[derive(Debug)]
-struct Lent<K: Kernel> {
-    interfaces: Interfaces<K>,
-    bridge: String,
-    member: String,
+/// The plan's member was made one here: it is released at the end, and set down again if it was
+/// down.
+#[derive(Clone, Copy, Debug)]
+struct Lent {
     was_up: bool,
 }
 
@@ -224,7 +221,6 @@ impl<K: Kernel> Stand<K> {
         match self.interfaces.find(&self.plan.bridge) {
             Ok(_) => {}
             Err(ifctl::Error::NotFound { .. }) if self.plan.create => {
-                self.lent = None;
                 self.bridge = None;
                 self.make_bridge()?;
                 tracing::info!(bridge = self.plan.bridge, "the bridge was made again");
@@ -241,20 +237,30 @@ impl<K: Kernel> Stand<K> {
         let was_up = self.interfaces.find(&member)?.is_up();
         let membership = self.interfaces.ensure_member(&self.plan.bridge, &member)?;
         if membership == Membership::Added {
-            match &self.lent {
+            match self.lent {
+                // Also in a bridge that was made again: what it was before the first loan counts.
                 Some(_) => self.mended_membership(&member),
-                None => {
-                    self.lent = Some(Lent {
-                        interfaces: Interfaces::open_on(self.interfaces.kernel().clone())?,
-                        bridge: self.plan.bridge.clone(),
-                        member: member.clone(),
-                        was_up,
-                    });
-                }
+                None => self.lent = Some(Lent { was_up }),
             }
-            self.interfaces.set_up(&member, true)?;
+            // Released when that fails, so that all of it is tried again.
+            self.interfaces.set_up(&member, true).inspect_err(|_| self.release())?;
         }
         Ok(())
+    }
+
+    /// Gives back what was lent.
+    fn release(&mut self) {
+        let (Some(lent), Some(member)) = (self.lent.take(), &self.plan.member) else { return };
+        // Gone with its bridge, or taken out by somebody else: then there is nothing to do.
+        if let Err(error) = self.interfaces.remove_member(&self.plan.bridge, member) {
+            tracing::debug!(member, %error, "not released");
+            return;
+        }
+        if !lent.was_up
+            && let Err(error) = self.interfaces.set_up(member, false)
+        {
+            tracing::debug!(member, %error, "not set down again");
+        }
     }
 
     fn check_bridge(&self) -> Result<(), XnuError> {
@@ -332,6 +338,8 @@ impl<K: Kernel> Stand<K> {
                 for end in [&bridge_end, &switch_end] {
                     self.interfaces.set_mtu(end, mtu)?;
                 }
+                // What the link knows of the MTU is old: the next look opens another.
+                self.link_is_stale = true;
                 self.interfaces.ensure_member(&bridge, &bridge_end)?
             }
             joined => joined?,
@@ -369,25 +377,12 @@ struct News {
 
 impl<K: Kernel> Drop for Stand<K> {
     fn drop(&mut self) {
+        drop(self.pair.take());
+        self.release();
         if self.has_leftovers
             && let Err(error) = self.sweep()
         {
             tracing::warn!(%error, "something of the uplink's is left behind");
-        }
-    }
-}
-
-impl<K: Kernel> Drop for Lent<K> {
-    fn drop(&mut self) {
-        // Gone with its bridge, or taken out by somebody else: then there is nothing to do.
-        if let Err(error) = self.interfaces.remove_member(&self.bridge, &self.member) {
-            tracing::debug!(member = self.member, %error, "not released");
-            return;
-        }
-        if !self.was_up
-            && let Err(error) = self.interfaces.set_up(&self.member, false)
-        {
-            tracing::debug!(member = self.member, %error, "not set down again");
         }
     }
 }
