@@ -17,7 +17,7 @@ const DATA_CALLS: [(&str, &[Errno]); 3] = [
 const REQUESTS: [(&str, &[Errno]); 11] = [
     ("BRDGADD", &[Errno::EBUSY, Errno::ENOENT, Errno::EINVAL, Errno::ENXIO, Errno::ENOMEM]),
     ("BRDGGIFFLGS", &[Errno::ENOENT, Errno::ENXIO]),
-    ("SIOCIFCREATE2", &[Errno::EEXIST, Errno::EBUSY, Errno::ENOMEM]),
+    ("SIOCIFCREATE", &[Errno::EEXIST, Errno::EBUSY, Errno::ENOMEM]),
     ("SIOCSIFFLAGS", &[Errno::ENXIO, Errno::EPERM]),
     ("SIOCSIFDESC", &[Errno::ENXIO]),
     ("IF_FAKE_S_CMD_SET_PEER", &[Errno::EBUSY, Errno::ENXIO, Errno::EINVAL]),
