@@ -9,10 +9,11 @@ use std::process::Command;
 use afpacket::{Error, Options, Outgoing, PacketSocket, ReceiveError, SendError, State};
 use common::{
     LIMIT, TYPE_TEST, add_pair, assert_silent, frame, ip, open, pair, receive, receive_all,
-    send_all, wait_active,
+    send_all,
 };
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use testkit::netns::wait_until_active;
 
 #[test]
 fn down_is_told_once_and_up_goes_on() {
@@ -244,8 +245,7 @@ fn descriptor_neither_blocks_nor_leaks() {
 /// Brings v1 up again, and with it the carrier of v0.
 fn set_up() {
     ip("link set v1 up");
-    wait_active("v0");
-    wait_active("v1");
+    wait_until_active(&["v0", "v1"]);
 }
 
 /// What poll says at once, writability aside.

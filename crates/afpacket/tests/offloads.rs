@@ -204,7 +204,7 @@ fn far_host(ready: &mpsc::Sender<nix::unistd::Pid>, all_done: &mpsc::Receiver<()
     assert!(testkit::wait_until(LIMIT, there), "w1 came");
     common::silence("w1");
     ip("link set w1 up");
-    common::wait_active("w1");
+    testkit::netns::wait_until_active(&["w1"]);
     add_addresses("w1", 1);
     let listener = TcpListener::bind(("::", PORT)).expect("listen");
     for _ in 0..2 {

@@ -119,6 +119,7 @@ impl Wire {
             let status = Command::new("ip").args(command.split(' ')).status().expect("ip starts");
             assert!(status.success(), "ip {command}");
         }
+        testkit::netns::wait_until_active(&["vswbpf0", "vswbpf1"]);
         let interface = Interface { index: index("vswbpf1"), hardware_type: 1 };
         let all = packet_socket("vswbpf1");
         // The socket that was opened last gets a frame first.

@@ -1,5 +1,8 @@
 //! A network namespace of a test's own.
 
+use std::process::Command;
+use std::time::Duration;
+
 use nix::sched::{CloneFlags, unshare};
 
 /// Moves the calling thread into a fresh, empty network namespace, where it may create interfaces.
@@ -19,4 +22,27 @@ pub fn enter_or_skip() -> bool {
             false
         }
     }
+}
+
+/// Waits until these interfaces of the calling thread's namespace really send.
+///
+/// They are up before that: where the carrier came later (the other end of a pair went up), the
+/// kernel puts a sending queue in the place of `noop` a little afterwards (`linkwatch_do_dev` in
+/// net/core/link_watch.c), and until then it drops what is sent and says that it was sent. `state
+/// UP` is told before that, so that it says nothing here.
+///
+/// # Panics
+/// When `ip` does not say so within five seconds.
+pub fn wait_until_active(interfaces: &[&str]) {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let is_active = |interface: &&str| {
+        let mut ip = Command::new("ip");
+        let said = ip.args(["-o", "link", "show", "dev", interface]).env("PATH", &path).output();
+        let said = said.expect("run ip");
+        let words = String::from_utf8_lossy(&said.stdout);
+        said.status.success() && words.contains(",UP") && !words.contains("qdisc noop ")
+    };
+    let active = || interfaces.iter().all(is_active);
+    let is_in_time = crate::wait_until(Duration::from_secs(5), active);
+    assert!(is_in_time, "one of {interfaces:?} does not come up");
 }

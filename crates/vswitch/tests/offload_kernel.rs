@@ -146,9 +146,7 @@ fn finishing_pair() -> Option<(PacketSocket, PacketSocket)> {
         run("ethtool", &format!("-K {end} tx off tso off gso off gro off sg off"));
         run("ip", &format!("link set {end} up"));
     }
-    // Until the kernel has noticed the carrier it drops what is sent, and says it was sent.
-    let active = || run("ip", "-o link show type veth").matches(" state UP ").count() == 2;
-    assert!(testkit::wait_until(Duration::from_secs(5), active), "the pair does not come up");
+    testkit::netns::wait_until_active(&["v0", "v1"]);
     let options = Options {
         vnet_hdr: true,
         receive_buffer_bytes: Some(16 << 20),

@@ -76,9 +76,7 @@ impl Setting {
         for end in ["card", "far"] {
             ip(&format!("link set {end} addrgenmode none up"));
         }
-        // Until the kernel has noticed the carrier it drops what is sent, and says it was sent.
-        let active = || ip("-o link show type veth").matches(" state UP ").count() == 2;
-        assert!(testkit::wait_until(Duration::from_secs(5), active), "the pair does not come up");
+        testkit::netns::wait_until_active(&["card", "far"]);
         let options =
             Options { vnet_hdr: true, send_buffer_bytes: Some(4 << 20), ..Options::default() };
         let stack = PacketSocket::open("far", &[], &options).expect("open a packet socket");

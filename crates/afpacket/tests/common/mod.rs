@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use afpacket::{FilterWord, Options, Outgoing, PacketSocket, ReceiveError, Slot, VnetHdr};
+use testkit::netns::wait_until_active;
 
 /// How long anything may take on a loaded machine before the test fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
@@ -31,17 +32,7 @@ pub(crate) fn add_pair(one: &str, other: &str, mtu: u32) {
         silence(end);
         ip(&format!("link set {end} up"));
     }
-    for end in [one, other] {
-        wait_active(end);
-    }
-}
-
-/// Waits until the interface really sends. It is up before that: where the carrier came later
-/// (the other end of its pair went up), the kernel puts a sending queue in the place of `noop` a
-/// little afterwards, and until then it drops what is sent without an error.
-pub(crate) fn wait_active(interface: &str) {
-    let active = || !ip(&format!("-o link show {interface}")).contains("qdisc noop ");
-    assert!(testkit::wait_until(LIMIT, active), "{interface} does not come up");
+    wait_until_active(&[one, other]);
 }
 
 /// No IPv6 address on the interface, so no neighbour discovery from it.

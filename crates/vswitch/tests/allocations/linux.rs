@@ -306,8 +306,7 @@ fn rig_with_packet_port(finished_frames: bool) -> (Rig, Card) {
     for end in [&near, &far] {
         ip(&format!("link set {end} addrgenmode none up"));
     }
-    let active = || !ip("-o link show type veth").contains("qdisc noop ");
-    assert!(testkit::wait_until(Duration::from_secs(5), active), "the pair does not come up");
+    testkit::netns::wait_until_active(&[&near, &far]);
     let mut rig = Rig::new();
     let port = PacketPort::open(&near, None, finished_frames).expect("an interface of ours");
     rig.add("uplink", Box::new(port));
