@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::linux::Handle;
+use crate::linux::{Handle, Off};
 use crate::{Address, Call, Error, Interface, Member, Membership, PairOptions, check_name};
 
 /// A handle to the interfaces of one network namespace: that of the thread that opened it.
@@ -170,7 +170,21 @@ impl Interfaces {
     /// [`Error::OffloadsLeft`] with those that the driver does not give up.
     pub fn disable_offloads(&mut self, name: &str) -> Result<(), Error> {
         let call = named(Call::DisableOffloads { name: name.to_owned() }, &[name])?;
-        self.handle.disable_offloads(&call, name)
+        self.handle.disable_offloads(&call, name, Off::All)
+    }
+
+    /// Turns off, of the same, only what a virtio-net header cannot tell of (linux/virtio_net.h),
+    /// and what merges frames: checksums other than those of TCP and UDP, segments in tunnels.
+    /// What is left, a packet socket with `PACKET_VNET_HDR` gets with each frame.
+    ///
+    /// Without `uso` big UDP segments are off too: Linux before 6.2 cannot tell of them, and loses
+    /// them.
+    ///
+    /// # Errors
+    /// As [`Self::disable_offloads`].
+    pub fn limit_offloads_to_virtio(&mut self, name: &str, uso: bool) -> Result<(), Error> {
+        let call = named(Call::DisableOffloads { name: name.to_owned() }, &[name])?;
+        self.handle.disable_offloads(&call, name, Off::ButVirtios { uso })
     }
 
     /// Gives an interface an address, usable at once: an IPv6 address is not probed for

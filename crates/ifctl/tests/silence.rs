@@ -123,6 +123,30 @@ fn no_offload_is_left_on_a_pair() {
 }
 
 #[test]
+fn what_virtio_has_no_words_for_is_off_and_the_rest_stays() {
+    if !testkit::tool_or_skip("ethtool", "ethtool") {
+        return;
+    }
+    let Some(mut interfaces) = interfaces_in_own_namespace() else { return };
+    interfaces.create_pair("v0", "v1", PairOptions::default()).unwrap();
+    output("ethtool", "-K v0 gro on rx-gro-list on");
+    for uso in [true, false] {
+        interfaces.limit_offloads_to_virtio("v0", uso).unwrap();
+        let after = features("v0");
+        for feature in OFFLOADS.iter().chain(&["tx-tcp-segmentation", "tx-tcp6-segmentation"]) {
+            let stays = uso || *feature != "tx-udp-segmentation";
+            assert_eq!(after[*feature], if stays { "on" } else { "off" }, "{feature}");
+        }
+        for feature in ["tx-checksum-sctp", "generic-receive-offload", "rx-gro-list"] {
+            assert!(after[feature].starts_with("off"), "{feature}");
+        }
+        let tunnels = after.iter().filter(|(name, _)| name.contains("tnl"));
+        assert!(tunnels.clone().count() >= 2);
+        assert!({ tunnels }.all(|(_, state)| state.starts_with("off")));
+    }
+}
+
+#[test]
 fn offloads_that_stay_are_named() {
     let Some(mut interfaces) = interfaces_in_own_namespace() else { return };
     let error = interfaces.disable_offloads("lo").unwrap_err();

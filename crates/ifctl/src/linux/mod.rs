@@ -18,6 +18,7 @@ use libc::{EBUSY, EEXIST, EINVAL, ENODEV, ERANGE};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
 use self::link::{End, Link};
+pub(crate) use self::offloads::Off;
 use self::socket::RouteSocket;
 use crate::{Address, Call, Error, Flags, Interface, Kind, Member, Membership, PairOptions};
 
@@ -189,8 +190,13 @@ impl Handle {
         mute::mute(&mut self.socket, call, link)
     }
 
-    pub(crate) fn disable_offloads(&mut self, call: &Call, name: &str) -> Result<(), Error> {
-        offloads::turn_off(self.socket.fd(), call, name)
+    pub(crate) fn disable_offloads(
+        &mut self,
+        call: &Call,
+        name: &str,
+        off: Off,
+    ) -> Result<(), Error> {
+        offloads::turn_off(self.socket.fd(), call, name, off)
     }
 
     pub(crate) fn add_address(

@@ -1,4 +1,5 @@
-//! Offloads off, so that each frame is complete in memory when it is sent or received.
+//! Offloads off: all that leave a frame incomplete in memory when it is sent or received, or all
+//! of which a virtio-net header cannot tell.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -6,8 +7,22 @@ use std::os::fd::BorrowedFd;
 use super::ioctl;
 use crate::{Call, Error};
 
-/// Turns off all offloads of the interface `name` that leave a frame incomplete, and reads back.
-pub(super) fn turn_off(socket: BorrowedFd<'_>, call: &Call, name: &str) -> Result<(), Error> {
+/// Which offloads are to be off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Off {
+    /// Those that leave a frame incomplete.
+    All,
+    /// Of those, the ones that no virtio-net header tells of; without `uso`, big UDP segments too.
+    ButVirtios { uso: bool },
+}
+
+/// Turns off offloads of the interface `name`, and reads back.
+pub(super) fn turn_off(
+    socket: BorrowedFd<'_>,
+    call: &Call,
+    name: &str,
+    off: Off,
+) -> Result<(), Error> {
     let refused = |source: io::Error| match source.raw_os_error() {
         Some(libc::ENODEV) => Error::NotFound { call: call.clone(), name: name.to_owned() },
         _ => Error::Refused { call: call.clone(), detail: None, source },
@@ -16,12 +31,12 @@ pub(super) fn turn_off(socket: BorrowedFd<'_>, call: &Call, name: &str) -> Resul
     let names = ioctl::feature_names(socket, name, count).map_err(refused)?;
     let before = ioctl::features(socket, name, count).map_err(refused)?;
     let changeable: Vec<u32> =
-        wanted_off(&names).zip(&before).map(|(mask, block)| mask & block.available).collect();
+        wanted_off(&names, off).zip(&before).map(|(mask, block)| mask & block.available).collect();
     ioctl::turn_off(socket, name, &changeable).map_err(refused)?;
 
     let after = ioctl::features(socket, name, count).map_err(refused)?;
     let left: Vec<u32> =
-        wanted_off(&names).zip(&after).map(|(mask, block)| mask & block.active).collect();
+        wanted_off(&names, off).zip(&after).map(|(mask, block)| mask & block.active).collect();
     let features: Vec<String> = names
         .iter()
         .enumerate()
@@ -35,9 +50,16 @@ pub(super) fn turn_off(socket: BorrowedFd<'_>, call: &Call, name: &str) -> Resul
 }
 
 /// The bits of those features that are to be off, 32 in each word.
-fn wanted_off(names: &[String]) -> impl Iterator<Item = u32> {
-    names.chunks(32).map(|names| {
-        let bits = names.iter().enumerate().filter(|(_, name)| leaves_frames_incomplete(name));
+fn wanted_off(names: &[String], off: Off) -> impl Iterator<Item = u32> {
+    let is_wanted = move |name: &str| {
+        let stays = match off {
+            Off::All => false,
+            Off::ButVirtios { uso } => is_virtios(name) || uso && name == "tx-udp-segmentation",
+        };
+        leaves_frames_incomplete(name) && !stays
+    };
+    names.chunks(32).map(move |names| {
+        let bits = names.iter().enumerate().filter(|(_, name)| is_wanted(name));
         bits.fold(0, |mask, (bit, _)| mask | 1 << bit)
     })
 }
@@ -59,6 +81,28 @@ fn leaves_frames_incomplete(name: &str) -> bool {
         || name.starts_with("rx-udp-gro")
         // Tags that travel beside the frame.
         || name.contains("-vlan-") && (name.ends_with("-insert") || name.ends_with("-parse"))
+}
+
+/// Whether a virtio-net header, with the tag that a packet socket tells of, says all that this
+/// leaves to do; big UDP segments, which not every kernel can tell of, are for the caller to know.
+///
+/// A list of what stays, so that a kernel's new kind of segmentation is off. Not in it: SCTP's CRC,
+/// which the header tells of as if it were an Internet checksum; segments of tunnels, of which it
+/// tells as if they were in none; merging on receipt.
+fn is_virtios(name: &str) -> bool {
+    let checksums = ["tx-checksum-ipv4", "tx-checksum-ipv6", "tx-checksum-ip-generic"];
+    let segments = [
+        "tx-generic-segmentation",
+        "tx-tcp-segmentation",
+        "tx-tcp6-segmentation",
+        "tx-tcp-ecn-segmentation",
+        "tx-tcp-mangleid-segmentation",
+    ];
+    checksums.contains(&name)
+        || segments.contains(&name)
+        || name.starts_with("tx-scatter-gather")
+        || name == "rx-checksum"
+        || name.contains("-vlan-")
 }
 
 #[cfg(test)]
@@ -119,11 +163,47 @@ mod tests {
     }
 
     #[test]
+    fn what_a_virtio_net_header_tells_of_stays() {
+        let off = |name: &str, uso| {
+            let names = [name.to_owned()];
+            wanted_off(&names, Off::ButVirtios { uso }).next() == Some(1)
+        };
+        let stays = [
+            "tx-checksum-ip-generic",
+            "tx-scatter-gather",
+            "tx-generic-segmentation",
+            "tx-tcp-segmentation",
+            "tx-tcp6-segmentation",
+            "tx-tcp-ecn-segmentation",
+            "tx-vlan-hw-insert",
+            "highdma",
+        ];
+        let goes = [
+            "tx-checksum-sctp",
+            "tx-checksum-fcoe-crc",
+            "tx-sctp-segmentation",
+            "tx-udp_tnl-segmentation",
+            "tx-gre-csum-segmentation",
+            "tx-esp-segmentation",
+            "tx-something-new-segmentation",
+            "tx-gso-partial",
+            "tx-gso-list",
+            "rx-gro",
+            "rx-lro",
+        ];
+        for uso in [false, true] {
+            assert!(stays.iter().all(|name| !off(name, uso)));
+            assert!(goes.iter().all(|name| off(name, uso)));
+            assert_eq!(off("tx-udp-segmentation", uso), !uso);
+        }
+    }
+
+    #[test]
     fn bits_follow_the_names_over_words() {
         let mut names = vec![String::from("highdma"); 70];
         for bit in [0, 31, 32, 69] {
             names[bit] = "rx-gro".into();
         }
-        assert_eq!(wanted_off(&names).collect::<Vec<_>>(), [1 | 1 << 31, 1, 1 << 5]);
+        assert_eq!(wanted_off(&names, Off::All).collect::<Vec<_>>(), [1 | 1 << 31, 1, 1 << 5]);
     }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use ifctl::{Interfaces, Kind, OwnedInterface, PairOptions};
 use vswitch::MacAddr;
-use vswitch::port::linux::PacketPort;
+use vswitch::offload::Offloads;
+use vswitch::port::linux::{PacketPort, kernel_offloads};
 use vswitch::port::unix::Granted;
 
 use super::LinuxError;
@@ -99,7 +100,7 @@ pub(super) fn on_bridge(
     let (pair, ours, theirs) = make_pair(bridge, mtu)?;
     made._pair = Some(pair);
     prepare(&mut interfaces, bridge, &ours, &theirs)?;
-    let port = PacketPort::open(&ours, addresses, true)?;
+    let port = PacketPort::open(&ours, addresses, false)?;
     let of =
         |name: &str, role, created| InterfaceReport { name: name.to_owned(), role, mtu, created };
     reports.insert(0, of(bridge, InterfaceRole::Bridge, create));
@@ -192,17 +193,18 @@ fn pair_macs(bridge: &str) -> [[u8; 6]; 2] {
     })
 }
 
-/// Both ends carry frames for others and have none of their own: no ARP, no IPv6, and no work left
-/// to a card that is not there.
+/// Both ends carry frames for others and have none of their own: no ARP, no IPv6. Of the work that
+/// stacks leave to a card, they carry what the switch is told of, and can do.
 fn prepare(
     interfaces: &mut Interfaces,
     bridge: &str,
     ours: &str,
     theirs: &str,
 ) -> Result<(), LinuxError> {
+    let uso = kernel_offloads().contains(Offloads::USO);
     for end in [ours, theirs] {
         interfaces.mute(end)?;
-        interfaces.disable_offloads(end)?;
+        interfaces.limit_offloads_to_virtio(end, uso)?;
     }
     interfaces.add_member(bridge, theirs)?;
     for end in [ours, theirs] {

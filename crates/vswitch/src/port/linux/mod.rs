@@ -2,6 +2,7 @@
 //! files here with unsafe code.
 
 mod datagram;
+mod kernel;
 mod mmsg;
 mod packet;
 mod peer_connect;
@@ -10,6 +11,7 @@ mod tap;
 mod unixgram;
 
 pub use datagram::DatagramPort;
+pub use kernel::kernel_offloads;
 pub use packet::{FILTER_ADDRESSES_MAX, PacketPort, PacketPortError};
 pub use tap::{TapError, TapPort};
 pub use unixgram::UnixgramPort;

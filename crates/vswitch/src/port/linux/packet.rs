@@ -3,12 +3,15 @@
 
 use std::os::fd::AsRawFd;
 
-use afpacket::{Checksum, FilterWord, Options, Outgoing, PacketSocket, SendError, Slot, State};
+use afpacket::{
+    Checksum, FilterWord, Options, Outgoing, PacketSocket, SendError, Slot, State, VnetHdr,
+};
 use arrayvec::ArrayVec;
 
+use super::kernel::kernel_offloads;
 use crate::counters::DropReason;
 use crate::mac::MacAddr;
-use crate::offload::{Offload, VnetFields};
+use crate::offload::{Offload, Offloads, VnetFields};
 use crate::poller::Source;
 use crate::pool::{HEADROOM_BYTES, SizeClass};
 use crate::port::unix::Granted;
@@ -37,6 +40,7 @@ pub enum PacketPortError {
 #[derive(Debug)]
 pub struct PacketPort {
     socket: PacketSocket,
+    takes: Offloads,
     class: AdaptiveClass,
     told_down: bool,
 }
@@ -52,7 +56,8 @@ impl PacketPort {
     /// frames.
     ///
     /// `finished_frames` says that the interface never gives a frame with work left on it, because
-    /// its and its peer's offloads are off; otherwise each frame comes with a header that tells.
+    /// its and its peer's offloads are off, and is to get none. Otherwise frames come and go with a
+    /// header that tells what is left to do: what goes out, the kernel finishes where it must be.
     ///
     /// # Errors
     /// [`PacketPortError`].
@@ -84,7 +89,8 @@ impl PacketPort {
             }
             opened => opened?,
         };
-        Ok(Self { socket, class: AdaptiveClass::default(), told_down: false })
+        let takes = if finished_frames { Offloads::NONE } else { kernel_offloads() };
+        Ok(Self { socket, takes, class: AdaptiveClass::default(), told_down: false })
     }
 
     /// The socket's buffers.
@@ -130,6 +136,10 @@ impl Port for PacketPort {
         Some(Source { descriptor: self.socket.as_raw_fd(), generation: 0 })
     }
 
+    fn takes(&self) -> Offloads {
+        self.takes
+    }
+
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
         let class = self.class.class();
         let mut slots: ArrayVec<Slot<'_>, RECEIVE_FRAMES_MAX> = inbox
@@ -165,11 +175,12 @@ impl Port for PacketPort {
 
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
         let frames: ArrayVec<Outgoing<'_>, { afpacket::BATCH_MAX }> =
-            outbox.iter().take(afpacket::BATCH_MAX).map(Outgoing::new).collect();
+            outbox.frames().take(afpacket::BATCH_MAX).map(outgoing).collect();
         let (taken, why_not) = self.socket.send(&frames);
         let fault = why_not.map(|error| match error {
             SendError::WouldBlock => SendFault::Full { retry_after: None },
             SendError::TooBig => SendFault::TooBig,
+            SendError::Invalid if !outbox.offload(taken).is_none() => SendFault::BadOffload,
             SendError::Lost | SendError::Invalid => SendFault::Lost,
             SendError::Down => {
                 self.is_down();
@@ -228,6 +239,16 @@ fn arrival(slot: &Slot<'_>) -> Arrival {
         tail_bytes: slot.tail().len(),
         offload,
     }
+}
+
+fn outgoing<'a>((bytes, offload): (&'a [u8], &Offload)) -> Outgoing<'a> {
+    let frame = Outgoing::new(bytes);
+    if offload.is_none() {
+        return frame;
+    }
+    let VnetFields { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset } =
+        offload.to_vnet();
+    frame.with_vnet(VnetHdr { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset })
 }
 
 /// What the kernel left to do, from the header that came with the frame.

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use arrayvec::ArrayVec;
 use nix::sys::uio::readv;
 
+use super::kernel::WITHOUT_USO;
 use super::sys;
 use crate::counters::DropReason;
 use crate::offload::{Offload, Offloads, VnetFields};
@@ -88,7 +89,7 @@ fn set_up(device: BorrowedFd<'_>, name: &str) -> io::Result<Offloads> {
     match sys::tap_set_offload(device, all) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
             sys::tap_set_offload(device, without_uso)?;
-            Ok(Offloads::CHECKSUM.with(Offloads::TSO4).with(Offloads::TSO6))
+            Ok(WITHOUT_USO)
         }
         set => set.map(|()| Offloads::ALL),
     }
