@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod darwin;
 mod failure;
+mod guard;
 mod guest_image;
 mod namespace;
 mod run;
@@ -38,6 +39,7 @@ enum Task {
     Sim(sim::Arguments),
     Abi(abi::Arguments),
     Bench(bench::Arguments),
+    Guard(guard::Arguments),
     #[command(hide = true)]
     EnterNamespace(namespace::Arguments),
 }
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Task::Sim(arguments) => sim::main(&arguments),
         Task::Abi(arguments) => abi::main(&arguments),
         Task::Bench(arguments) => bench::main(&arguments),
+        Task::Guard(arguments) => guard::main(&arguments),
         Task::EnterNamespace(arguments) => namespace::main(&arguments),
     };
     match done {

@@ -11,7 +11,7 @@ mod checks;
 mod counters;
 mod host;
 mod network;
-mod process;
+pub(crate) mod process;
 mod qemu;
 mod setting;
 mod simulated;

@@ -14,7 +14,7 @@ use crate::failure::{Failure, Result};
 
 /// A child process with its standard streams; killed and waited for when dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     name: String,
     child: Child,
     /// Lines of its standard output, in order, not yet taken by [`Self::expect`].
@@ -41,7 +41,7 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 
 impl Process {
     /// Starts `command`; `name` is what failures call it.
-    pub(super) fn start(name: &str, mut command: Command) -> Result<Self> {
+    pub(crate) fn start(name: &str, mut command: Command) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child =
             command.spawn().map_err(|error| Failure::new(format!("start {name}"), error))?;
@@ -55,7 +55,7 @@ impl Process {
 
     /// Waits for a line of its standard output that begins with `beginning`, and gives the rest of
     /// it; lines before it are passed over.
-    pub(super) fn expect(&self, beginning: &str, limit: Duration) -> Result<String> {
+    pub(crate) fn expect(&self, beginning: &str, limit: Duration) -> Result<String> {
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -75,7 +75,7 @@ impl Process {
     }
 
     /// Writes one line to its standard input.
-    pub(super) fn tell(&mut self, line: &str) -> Result<()> {
+    pub(crate) fn tell(&mut self, line: &str) -> Result<()> {
         let written = match self.child.stdin.as_mut() {
             Some(stdin) => stdin.write_all(format!("{line}\n").as_bytes()),
             None => Err(std::io::ErrorKind::BrokenPipe.into()),
@@ -84,16 +84,26 @@ impl Process {
     }
 
     /// Asks it to stop by a signal and waits; kills it if it does not.
-    pub(super) fn stop(&mut self, signal: Signal) -> Result<ExitStatus> {
-        let pid =
-            i32::try_from(self.child.id()).map_err(|error| self.failure(&error.to_string()))?;
-        kill(Pid::from_raw(pid), signal)
-            .map_err(|errno| self.failure(&format!("kill: {errno}")))?;
+    pub(crate) fn stop(&mut self, signal: Signal) -> Result<ExitStatus> {
+        self.signal(signal)?;
         self.wait(STOP_MAX)
     }
 
+    /// Its number.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid =
+            i32::try_from(self.child.id()).map_err(|error| self.failure(&error.to_string()))?;
+        kill(Pid::from_raw(pid), signal).map_err(|errno| self.failure(&format!("kill: {errno}")))
+    }
+
     /// Waits until it has ended by itself.
-    pub(super) fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+    pub(crate) fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let end = Instant::now() + limit;
         loop {
             match self.child.try_wait() {
@@ -106,7 +116,7 @@ impl Process {
     }
 
     /// A failure with the last lines that the program said.
-    pub(super) fn failure(&self, why: &str) -> Failure {
+    pub(crate) fn failure(&self, why: &str) -> Failure {
         // Its last words may still be on their way to us.
         let end = Instant::now() + LAST_WORDS_MAX;
         while Instant::now() < end && !self.readers.iter().all(JoinHandle::is_finished) {
