@@ -56,6 +56,11 @@ const WAYS: [Way; 3] = [
 /// after them, and one that a look of a port at its peer may end.
 const WAIT_MAX: usize = 4;
 
+/// A burst that took more calls is followed by another, up to so many: on a slow machine there may
+/// be looks of ports in between, each of which ends a wait. What costs too much does so
+/// every time.
+const BURSTS_MAX: usize = 6;
+
 /// Whatever else, such as a clock without vDSO or memory for a buffer: a few for a batch.
 const OTHER_MAX: usize = 8;
 
@@ -100,12 +105,18 @@ fn count(way: &Way, program: &Path, strace: &Path) -> Result<BTreeMap<String, us
             }
         };
     receiver.greet()?;
-    // The first burst makes the buffers; the second is counted.
-    let mut calls = BTreeMap::new();
-    for _ in 0..2 {
+    let mut burst = || {
         switch.hold()?;
         sender.send(FRAMES, FRAME_BYTES)?;
-        calls = switch.release_until(|| receiver.has_all(FRAMES))?;
+        switch.release_until(|| receiver.has_all(FRAMES))
+    };
+    burst()?; // makes the buffers
+    let mut calls = burst()?;
+    for _ in 2..BURSTS_MAX {
+        if Kinds::of(&calls).over(way).next().is_none() {
+            break;
+        }
+        calls = burst()?;
     }
     Ok(calls)
 }
