@@ -133,14 +133,17 @@ impl<K: Kernel> Poller for Kqueue<K> {
         let Some(watched) = self.watched.get_mut(&source.descriptor) else {
             return self.add(source, token, interest);
         };
-        if watched.interest.readable != interest.readable || watched.token != token {
+        let (had, is_renamed) = (watched.interest, watched.token != token);
+        if had.readable != interest.readable || is_renamed {
             // Touched by this, the knote is looked at again: nothing that came meanwhile is missed.
             let flags = able(interest.readable) | EV_ADD;
             self.changes.push(knote(source, EVFILT_READ, token, flags));
         }
-        if watched.has_write && watched.interest.writable != interest.writable
-            || interest.writable && !watched.has_write
-        {
+        let write_changes = match watched.has_write {
+            true => had.writable != interest.writable || is_renamed,
+            false => interest.writable,
+        };
+        if write_changes {
             let flags = able(interest.writable) | EV_ADD;
             self.changes.push(knote(source, EVFILT_WRITE, token, flags));
             watched.has_write = true;

@@ -4,16 +4,39 @@ use std::time::Duration;
 
 use vswitch::Nanos;
 use vswitch::poller::{Event, Interest, Kqueue, Poller, Source, Token};
-use xnu_sim::{BootOptions, MacOs, SimKernel};
-use xnu_sys::Kernel;
+use xnu_sim::{BootOptions, Fault, FaultAction, MacOs, SimKernel};
 use xnu_sys::sys_socket::{AF_LOCAL, SOCK_DGRAM};
+use xnu_sys::{Errno, Kernel};
 
 use crate::support::on_every_version;
 
 const READ: Interest = Interest { readable: true, writable: false };
+const WRITE: Interest = Interest { readable: false, writable: true };
+const BOTH: Interest = Interest { readable: true, writable: true };
+const NEITHER: Interest = Interest { readable: false, writable: false };
 
 fn source(fd: &<SimKernel as Kernel>::Fd) -> Source {
     Source { descriptor: SimKernel::number(fd), generation: 0 }
+}
+
+/// What is ready now.
+fn ready(poller: &mut Kqueue<SimKernel>) -> Vec<Event> {
+    let mut events = Vec::new();
+    poller.wait(Nanos(0), &mut events).unwrap();
+    events
+}
+
+fn event(token: u64, of: Interest) -> Event {
+    Event { token: Token(token), readable: of.readable, writable: of.writable }
+}
+
+/// Nothing is ready, and nothing cuts a wait short: otherwise the loop would spin.
+fn is_quiet(poller: &mut Kqueue<SimKernel>) {
+    let mut events = Vec::new();
+    let deadline = poller.now() + Duration::from_millis(1);
+    poller.wait(deadline, &mut events).unwrap();
+    assert_eq!(events, []);
+    assert!(poller.now() >= deadline, "it returned early");
 }
 
 #[test]
@@ -125,4 +148,122 @@ fn another_thread_wakes_it_even_beforehand() {
     let before = poller.now();
     poller.wait(before + Duration::from_millis(5), &mut events).unwrap();
     assert!(poller.now().since(before) >= Duration::from_millis(5), "one wake, one return");
+}
+
+/// Each way from one interest to another, and away.
+#[test]
+fn watches_for_what_is_asked_and_for_nothing_else() {
+    let all = [NEITHER, READ, WRITE, BOTH];
+    on_every_version(|version| {
+        for (first, second) in all.into_iter().flat_map(|one| all.map(|other| (one, other))) {
+            let kernel = SimKernel::boot(version, 1);
+            let mut poller = Kqueue::new(kernel.clone()).unwrap();
+            let (near, far) = kernel.socketpair(AF_LOCAL, SOCK_DGRAM, 0).unwrap();
+            // It can be read, and it can be written.
+            kernel.write(&near, b"x").unwrap();
+            poller.add(source(&far), Token(1), first).unwrap();
+            for (interest, token) in [(first, 1), (second, 2), (first, 3), (second, 3)] {
+                poller.modify(source(&far), Token(token), interest).unwrap();
+                if interest == NEITHER {
+                    is_quiet(&mut poller);
+                    continue;
+                }
+                let mut told = ready(&mut poller);
+                // Two knotes, each told of on its own.
+                let told_first = told.pop().expect("something is ready");
+                let both = told.into_iter().fold(told_first, |one, other| Event {
+                    token: if one.token == other.token { one.token } else { Token(99) },
+                    readable: one.readable || other.readable,
+                    writable: one.writable || other.writable,
+                });
+                assert_eq!(both, event(token, interest), "{first:?}, {second:?}");
+            }
+            poller.remove(source(&far));
+            is_quiet(&mut poller);
+        }
+    });
+}
+
+#[test]
+fn asking_for_the_same_again_changes_nothing() {
+    for interest in [NEITHER, READ, WRITE, BOTH] {
+        let kernel = SimKernel::boot(MacOs::V15, 1);
+        let mut poller = Kqueue::new(kernel.clone()).unwrap();
+        let (_near, far) = kernel.socketpair(AF_LOCAL, SOCK_DGRAM, 0).unwrap();
+        poller.add(source(&far), Token(1), interest).unwrap();
+        let before = kernel.counters();
+        poller.modify(source(&far), Token(1), interest).unwrap();
+        let _ = ready(&mut poller);
+        assert_eq!(kernel.counters().since(&before).kevent_changes, 0, "{interest:?}");
+    }
+}
+
+/// What was still to be changed of a descriptor goes with it, and comes to no other of its number.
+#[test]
+fn changes_of_a_descriptor_that_is_no_longer_watched_are_not_made() {
+    let kernel = SimKernel::boot(MacOs::V15, 1);
+    let mut poller = Kqueue::new(kernel.clone()).unwrap();
+    let (near, far) = kernel.socketpair(AF_LOCAL, SOCK_DGRAM, 0).unwrap();
+    kernel.write(&near, b"x").unwrap();
+    poller.add(source(&far), Token(1), NEITHER).unwrap();
+    poller.modify(source(&far), Token(1), BOTH).unwrap();
+    poller.remove(source(&far));
+    is_quiet(&mut poller);
+    // Closed without a word, and another has its number.
+    poller.add(source(&far), Token(1), READ).unwrap();
+    poller.modify(source(&far), Token(1), NEITHER).unwrap();
+    let number = source(&far);
+    drop((near, far));
+    let (near, far) = kernel.socketpair(AF_LOCAL, SOCK_DGRAM, 0).unwrap();
+    let (near, far) = if source(&far) == number { (near, far) } else { (far, near) };
+    assert_eq!(source(&far), number);
+    poller.add(source(&far), Token(2), READ).unwrap();
+    kernel.write(&near, b"x").unwrap();
+    assert_eq!(ready(&mut poller), [event(2, READ)]);
+}
+
+/// The port finds out what is wrong.
+#[test]
+fn a_change_that_fails_shows_as_ready_for_what_was_asked() {
+    for interest in [READ, WRITE, BOTH] {
+        let kernel = SimKernel::boot(MacOs::V15, 1);
+        let mut poller = Kqueue::new(kernel.clone()).unwrap();
+        let (near, far) = kernel.socketpair(AF_LOCAL, SOCK_DGRAM, 0).unwrap();
+        poller.add(source(&far), Token(1), NEITHER).unwrap();
+        let closed = source(&far);
+        drop((near, far));
+        poller.modify(closed, Token(1), interest).unwrap();
+        let told = ready(&mut poller);
+        assert!(!told.is_empty() && told.iter().all(|one| *one == event(1, interest)), "{told:?}");
+        assert_eq!(ready(&mut poller), [], "once");
+    }
+}
+
+/// Whether they were made before the signal came, nobody knows.
+#[test]
+fn changes_are_made_by_the_next_wait_when_a_signal_ends_one() {
+    let kernel = SimKernel::boot(MacOs::V15, 1);
+    let mut poller = Kqueue::new(kernel.clone()).unwrap();
+    let (near, far) = kernel.socketpair(AF_LOCAL, SOCK_DGRAM, 0).unwrap();
+    kernel.write(&near, b"x").unwrap();
+    poller.add(source(&far), Token(1), NEITHER).unwrap();
+    poller.modify(source(&far), Token(1), READ).unwrap();
+    let action = FaultAction::Fail(Errno::EINTR);
+    kernel.add_fault(Fault { call: "kevent64", object: None, after: 0, times: 1, action });
+    assert_eq!(ready(&mut poller), []);
+    assert_eq!(ready(&mut poller), [event(1, READ)]);
+}
+
+/// A registration is a call of its own, and takes no event.
+#[test]
+fn a_wake_before_a_registration_is_not_lost() {
+    let kernel = SimKernel::boot(MacOs::V15, 1);
+    let mut poller = Kqueue::new(kernel.clone()).unwrap();
+    let (_near, far) = kernel.socketpair(AF_LOCAL, SOCK_DGRAM, 0).unwrap();
+    poller.waker().wake();
+    poller.add(source(&far), Token(1), READ).unwrap();
+    let before = poller.now();
+    poller.wait(before + Duration::from_secs(1), &mut Vec::new()).unwrap();
+    assert!(poller.now() < before + Duration::from_millis(1), "it wakes");
+    is_quiet(&mut poller);
 }
