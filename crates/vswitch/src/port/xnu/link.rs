@@ -93,3 +93,25 @@ fn filter(addresses: Option<&[MacAddr]>) -> Result<bpf::Program, LinkError> {
         _ => Ok(bpf::stock::accept_all()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever they are: the longest filter is that of addresses that have nothing in common.
+    #[test]
+    fn so_many_addresses_are_filtered_and_more_are_not() {
+        let macs: Vec<MacAddr> = (0..=FILTER_ADDRESSES_MAX)
+            .map(|number| {
+                let number = u64::try_from(number).unwrap() + 1;
+                let bytes = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+                MacAddr([bytes[0] & 0xfe, bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]])
+            })
+            .collect();
+        let all = bpf::stock::accept_all();
+        assert_ne!(filter(Some(&macs[..FILTER_ADDRESSES_MAX])).unwrap(), all);
+        assert_eq!(filter(Some(&macs)).unwrap(), all);
+        assert_eq!(filter(None).unwrap(), all);
+        assert_ne!(filter(Some(&[])).unwrap(), all);
+    }
+}

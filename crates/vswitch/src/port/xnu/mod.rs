@@ -6,6 +6,8 @@ mod bound_path;
 mod datagram;
 mod datagrams;
 mod link;
+#[cfg(test)]
+mod tests;
 mod unixgram;
 mod uplink;
 

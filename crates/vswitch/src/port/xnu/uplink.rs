@@ -115,15 +115,12 @@ impl<K: Kernel> UplinkPort<K> {
         use bpf::device::Error;
         Some(match error {
             // One of the batch was lost, the kernel does not say which: the last is counted.
-            Error::Lost { .. } => {
-                Sent::until(self.batch.len_frames().saturating_sub(1).max(taken), SendFault::Lost)
-            }
+            Error::Lost { .. } | Error::TooShort { .. } => Sent::until(taken, SendFault::Lost),
             Error::InterfaceDown { .. } => Sent::until(taken, self.is_down(&error)),
             Error::InterfaceGone { .. } => {
                 self.lose(&error);
                 Sent::until(taken, SendFault::NoPeer)
             }
-            Error::TooShort { .. } => Sent::until(taken, SendFault::Lost),
             // What went before is not sent again.
             _ if taken > 0 => Sent::all(taken),
             error => {
