@@ -25,7 +25,8 @@ pub(super) struct Plan {
     pub(super) addresses: Option<Vec<MacAddr>>,
 }
 
-/// All of it. Dropped, it is taken away in the order of the fields.
+/// All of it. Dropped, what was lent is given back, and then the rest is taken away in the order of
+/// the fields.
 #[derive(Debug)]
 pub(super) struct Stand<K: Kernel> {
     pair: Option<OwnedInterface<K>>,
@@ -377,7 +378,6 @@ struct News {
 
 impl<K: Kernel> Drop for Stand<K> {
     fn drop(&mut self) {
-        drop(self.pair.take());
         self.release();
         if self.has_leftovers
             && let Err(error) = self.sweep()

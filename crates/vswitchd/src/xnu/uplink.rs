@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ifctl::Kind;
 use ifctl::xnu::Interfaces;
 use vswitch::port::xnu::{Link, LinkKeeper, LinkOptions, Tended, UplinkPort};
 use vswitch::{MacAddr, Nanos};
@@ -33,7 +32,7 @@ pub(super) fn on_interface<K: Kernel>(
     tally: Tally,
 ) -> Result<OpenUplink<Uplink<K>>, XnuError> {
     let interface = interfaces.find(name)?;
-    if interface.kind == Kind::Loopback || interface.mac.is_none() {
+    if interface.mac.is_none() {
         return Err(XnuError::NotEthernet { name: name.to_owned(), kind: interface.kind });
     }
     if !interface.is_up() {

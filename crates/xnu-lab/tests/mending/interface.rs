@@ -49,6 +49,8 @@ fn it_is_let_go_of_when_it_goes_and_used_again_when_it_is_back() {
         let mut bench = on_a_card(version, |_| {});
         let open = bench.open_links().len();
         assert_eq!(open, 2);
+        // It is told that it goes, and only later that it has gone.
+        bench.until_just_before_a_look();
         bench.lab.operator().destroy_interface(PAIR[0]).unwrap();
         bench.lab.run_for(SOON);
         assert_eq!(bench.open_links(), [] as [String; 0], "{version:?}");

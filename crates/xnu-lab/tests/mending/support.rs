@@ -106,6 +106,12 @@ impl Bench {
         self.lab.run_for(MS);
     }
 
+    /// Lets the switch run until just before its ports look at what they stand on.
+    pub(crate) fn until_just_before_a_look(&mut self) {
+        let left = 250 - self.lab.now().as_millis() % 250;
+        self.lab.run_for(Duration::from_millis(u64::try_from(left).unwrap() + 249));
+    }
+
     pub(crate) fn must_ping(&mut self) {
         let lan = self.lab.lan().address_v6();
         let report = self.lab.run_guest(0, Ping::new(PingConfig::new(lan))).unwrap();

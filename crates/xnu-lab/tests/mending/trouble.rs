@@ -1,7 +1,8 @@
 //! What is not the switch's to mend, and calls that fail while it mends.
 
 use vswitchd::xnu::Mended;
-use xnu_lab::{BRIDGE, CARD};
+use xnu_lab::{BRIDGE, CARD, SimulatedMac};
+use xnu_sim::MacOs;
 use xnu_sys::Errno;
 
 use crate::support::{AT_THE_LATEST, MS, SOON, bench, fail, warnings};
@@ -91,6 +92,37 @@ fn descriptors_on_a_parted_pair_are_closed_before_there_is_another() {
     bench.must_mend(Mended::Link, 1, AT_THE_LATEST);
     bench.must_ping();
     bench.must_leave_nothing();
+}
+
+/// Both ends had gone; of the next pair one end was made, and could not be taken away again.
+#[test]
+fn a_half_of_a_pair_is_taken_away_later() {
+    let mut bench = bench("bridge:bridge0");
+    let operator = bench.lab.operator().clone();
+    for end in bench.pair() {
+        operator.destroy_interface(&end).unwrap();
+    }
+    operator.run_for(500 * MS);
+    fail(&operator, "IF_FAKE_S_CMD_SET_PEER", None, 1, Errno::ENOMEM);
+    fail(&operator, "SIOCIFDESTROY", None, 1, Errno::EBUSY);
+    bench.must_mend(Mended::Link, 1, 3 * AT_THE_LATEST);
+    bench.lab.run_for(2000 * MS);
+    assert_eq!(bench.feths().len(), 2, "{:?}", bench.feths());
+    bench.must_ping();
+    bench.must_leave_nothing();
+}
+
+/// The same at the start, which fails then.
+#[test]
+fn a_half_of_a_pair_is_taken_away_before_the_start_fails() {
+    let mac = SimulatedMac::boot(MacOs::V15, 1).unwrap();
+    let operator = mac.operator.clone();
+    let before = operator.interfaces();
+    fail(&operator, "IF_FAKE_S_CMD_SET_PEER", None, 1, Errno::ENOMEM);
+    fail(&operator, "SIOCIFDESTROY", None, 1, Errno::EBUSY);
+    assert!(mac.start("bridge:bridge0".parse().unwrap()).is_err());
+    operator.run_for(500 * MS);
+    assert_eq!(operator.interfaces(), before);
 }
 
 /// A pair that could only be half made, and half taken away again.
