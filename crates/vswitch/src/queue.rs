@@ -105,3 +105,27 @@ impl EgressQueue {
 }
 
 const _: () = assert!(QUEUE_FRAMES_UNICAST < QUEUE_FRAMES_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::SizeClass;
+
+    /// What is still to be taken from the pool is less for the others, once it is taken.
+    #[test]
+    fn a_queue_holds_no_more_than_is_left_when_it_does() {
+        let each = SizeClass::Small.bytes();
+        let mut pool = Pool::new(10 * each);
+        let queue = EgressQueue::new();
+        let has_room = |frames: usize, fresh: usize, pool: &Pool| {
+            let load = Load { frames, held_bytes: frames * each, fresh_bytes: fresh * each };
+            queue.has_room(&load, QUEUE_FRAMES_MAX, pool)
+        };
+        assert!(has_room(5, 5, &pool) && !has_room(6, 6, &pool));
+        let taken: Vec<_> = (0..5).map(|_| pool.copy(&[1; 60]).unwrap()).collect();
+        assert!(has_room(5, 0, &pool) && !has_room(6, 0, &pool), "they are those of the load");
+        for frame in taken {
+            pool.release(frame);
+        }
+    }
+}

@@ -13,6 +13,10 @@ use crate::time::Nanos;
 /// How many batches of one port are read before others have their turn.
 const BATCHES_PER_TURN: usize = 4;
 
+/// A turn also ends when so many segments were cut in it: as many frames as four batches of
+/// ordinary ones are on Linux.
+const SEGMENTS_PER_TURN: usize = 128;
+
 /// How long a port rests when the pool is empty.
 const NO_BUFFERS_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
 
@@ -42,6 +46,7 @@ impl Admission {
 impl<P: Poller> Switch<P> {
     /// Reads a port, for one turn.
     pub(super) fn read(&mut self, index: PortIndex) {
+        self.turn_segments = 0;
         for _ in 0..BATCHES_PER_TURN {
             let Some(port) = port_of(&mut self.members, index) else { return };
             if port.is_paused() {
@@ -54,6 +59,7 @@ impl<P: Poller> Switch<P> {
             self.dispatch(index);
             self.flush_dirty();
             match received {
+                Received::More if self.turn_segments >= SEGMENTS_PER_TURN => break,
                 Received::More => {}
                 Received::Drained => {
                     self.touch(index);

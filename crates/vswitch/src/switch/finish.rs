@@ -181,6 +181,7 @@ impl<P: Poller> Switch<P> {
         let range = frame.start as usize..frame.start as usize + frame.len_bytes();
         let cut = self.cut_into_segments(&whole[range], &frame.offload);
         self.pool.restore(frame, whole);
+        self.turn_segments += self.segments.len();
         if cut.is_err() {
             self.release_segments();
         }

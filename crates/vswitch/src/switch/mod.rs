@@ -56,6 +56,8 @@ pub struct Switch<P: Poller> {
     /// No timer is due before this.
     next_due: Nanos,
     expire_at: Nanos,
+    /// How many segments were cut in this turn.
+    turn_segments: usize,
     /// What a frame was finished to, until it is queued.
     segments: Vec<crate::frame::Frame>,
     /// Ports with frames queued in this batch.
@@ -161,6 +163,7 @@ impl<P: Poller> Switch<P> {
             members: Vec::new(),
             next_due: Nanos::NEVER,
             expire_at: Nanos::NEVER,
+            turn_segments: 0,
             segments: Vec::new(),
             dirty: Vec::new(),
             touched: Vec::new(),

@@ -276,6 +276,41 @@ fn too_many_segments_for_any_queue_are_refused() {
     assert!(bench.take(2) == [tiny], "who takes it gets it");
 }
 
+/// Neither does anybody wait to have a frame refused.
+#[test]
+fn nobody_waits_for_a_full_port_with_what_it_never_gets() {
+    let tiny = unfinished(&segment(1, 60_000), station(1));
+    let mut bad = unfinished(&segment(1000, 60_000), station(1));
+    bad.1.gso = Gso::TcpV6;
+    for (frame, reason) in [(tiny, DropReason::QueueFull), (bad, DropReason::BadOffload)] {
+        let mut bench = Bench::new(&[Offloads::ALL, Offloads::NONE]);
+        bench.end(1, |end| end.room = 0);
+        let good = unfinished(&segment(1000, 56_000), station(1));
+        let full = QUEUE_FRAMES_UNICAST / 56;
+        assert_eq!(full * 56, QUEUE_FRAMES_UNICAST);
+        bench.send(0, std::iter::repeat_n(good, full).chain([frame]));
+        bench.steps(2);
+        let report = bench.report();
+        assert!(report.ports[1].counters.egress.dropped.of(reason) > 0, "{report:?}");
+        assert_eq!(report.ports[0].counters.pauses, 0);
+    }
+}
+
+/// A turn is as long as with ordinary frames: cut segments are work as well.
+#[test]
+fn a_sender_of_big_segments_lets_others_have_their_turn() {
+    let mut read = Vec::new();
+    for takes in [Offloads::ALL, Offloads::NONE] {
+        let mut bench = Bench::new(&[Offloads::ALL, takes]);
+        let frame = unfinished(&segment(1000, 40_000), station(1));
+        bench.send(0, std::iter::repeat_n(frame, 200));
+        bench.steps(1);
+        read.push(200 - bench.end(0, |end| end.up.len()));
+    }
+    // Two turns of four batches of eight frames; and two of one batch, in which 320 were cut.
+    assert_eq!(read, [64, 16]);
+}
+
 #[test]
 fn a_port_that_takes_less_than_before_gets_none_of_the_rest() {
     let mut bench = Bench::new(&[Offloads::ALL, Offloads::ALL]);

@@ -4,10 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use vswitch::counters::DropReason;
+use vswitch::offload::{Checksum, Gso, Offloads};
 use vswitch::switch::Report;
 use vswitch::{MacAddr, Nanos};
 
 use crate::frame::{CONTENT_LEN_MIN, Content, guest_of, station};
+use crate::unfinished::{self, Raw, is_plain};
 use crate::world::{End, Kind};
 
 /// The switch may keep a frame between two sound guests for so long. They read within 50 µs; the
@@ -25,6 +27,10 @@ const ROOM_UNSEEN_MAX: Duration = Duration::from_micros(2_000);
 #[derive(Debug)]
 pub(crate) struct Checks {
     sent: HashMap<u64, SentFrame>,
+    /// Unfinished frames, and what they may be finished to: which, and the place among its pieces.
+    undone: HashMap<u64, Raw>,
+    by_bytes: HashMap<Vec<u8>, u64>,
+    by_piece: HashMap<Vec<u8>, (u64, usize)>,
     /// Frames handed to the switch, by guest.
     read: Vec<u64>,
     /// Of those, what came back to the world's side of each port.
@@ -33,16 +39,19 @@ pub(crate) struct Checks {
     known: HashMap<MacAddr, usize>,
     /// Frames that were read while their destination was known to be elsewhere: (frame, port).
     only_to: HashMap<u64, usize>,
-    /// What arrived where, to see it does so once.
-    arrived: HashSet<(u64, usize)>,
+    /// What arrived where, to see it does so once: frame, its piece, port.
+    arrived: HashSet<(u64, Part, usize)>,
     /// By sender, receiver and destination: the last frame that arrived.
-    last: HashMap<(usize, usize, MacAddr), u64>,
+    last: HashMap<(usize, usize, MacAddr), (u64, Part)>,
     /// When each port last took a frame, and since when each has been waited for.
     took_at: Vec<Nanos>,
     awaited_since: Vec<Option<Nanos>>,
     /// Frames dropped so far because a port was stalled.
     stalled: Vec<u64>,
     pub(crate) delivered: u64,
+    /// Unfinished frames that were given as they were, and frames that others were finished to.
+    pub(crate) whole: u64,
+    pub(crate) pieces: u64,
     /// Frames from sound guest to sound guest: sent, and arrived.
     pub(crate) sound: (u64, u64),
 }
@@ -54,10 +63,20 @@ struct SentFrame {
     at: Nanos,
 }
 
+/// What of a frame arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Part {
+    All,
+    Piece(usize),
+}
+
 impl Checks {
     pub(crate) fn new(guests: usize) -> Self {
         Self {
             sent: HashMap::new(),
+            undone: HashMap::new(),
+            by_bytes: HashMap::new(),
+            by_piece: HashMap::new(),
             read: vec![0; guests],
             given: vec![0; guests],
             known: HashMap::new(),
@@ -68,6 +87,8 @@ impl Checks {
             awaited_since: vec![None; guests],
             stalled: vec![0; guests],
             delivered: 0,
+            whole: 0,
+            pieces: 0,
             sound: (0, 0),
         }
     }
@@ -79,18 +100,32 @@ impl Checks {
         }
     }
 
+    pub(crate) fn sent_unfinished(&mut self, guest: usize, content: Content, at: Nanos, raw: Raw) {
+        for (index, piece) in unfinished::pieces(&raw).into_iter().enumerate() {
+            let before = self.by_piece.insert(piece, (content.id, index));
+            assert_eq!(before, None, "two pieces that cannot be told from each other");
+        }
+        self.by_bytes.insert(raw.0.clone(), content.id);
+        self.undone.insert(content.id, raw);
+        self.sent.insert(content.id, SentFrame { content, guest, at });
+    }
+
     /// A guest died with so many frames unread in its socket.
     pub(crate) fn lost_with_guest(&mut self, guest: usize, _frames: usize) {
         assert!(guest >= 2, "sound guests do not die");
     }
 
     /// The switch took a frame from a port.
-    pub(crate) fn read_by_switch(&mut self, guest: usize, bytes: &[u8]) {
+    pub(crate) fn read_by_switch(&mut self, guest: usize, raw: &Raw) {
         self.read[guest] += 1;
-        if bytes.len() < CONTENT_LEN_MIN {
+        if raw.0.len() < CONTENT_LEN_MIN || !unfinished::is_placed(raw) {
             return;
         }
-        let content = Content::read(bytes).expect("as the guest wrote it");
+        let content = if is_plain(&raw.0) {
+            Content::read(&raw.0).expect("as the guest wrote it")
+        } else {
+            self.sent[&self.by_bytes[&raw.0]].content
+        };
         // No guest moves and nothing ages in a run: once known, a station stays known.
         self.known.insert(content.from, guest);
         if let Some(port) = self.known.get(&content.to) {
@@ -98,28 +133,62 @@ impl Checks {
         }
     }
 
-    /// The switch gave a frame to a port.
-    pub(crate) fn given(&mut self, guest: usize, bytes: &[u8], now: Nanos) {
+    /// The switch gave a frame to a port that takes `takes`.
+    pub(crate) fn given(&mut self, guest: usize, raw: &Raw, takes: Offloads, now: Nanos) {
         self.given[guest] += 1;
         self.took_at[guest] = now;
-        let content = Content::read(bytes).unwrap_or_else(|error| panic!("to {guest}: {error}"));
-        let sent = self.sent.get(&content.id).expect("a frame that nobody sent");
-        assert_eq!(sent.content, content, "not the frame that was sent");
+        let (id, part) = self.identify(raw, takes);
+        let sent = self.sent.get(&id).expect("a frame that nobody sent");
+        let content = sent.content;
         assert_ne!(sent.guest, guest, "back to where it came from: {content:?}");
-        assert!(self.arrived.insert((content.id, guest)), "twice to {guest}: {content:?}");
-        if let Some(port) = self.only_to.get(&content.id) {
+        assert!(self.arrived.insert((id, part, guest)), "twice to {guest}: {content:?}, {part:?}");
+        if let Some(port) = self.only_to.get(&id) {
             assert_eq!(*port, guest, "to a wrong port: {content:?}");
         }
         let flow = (sent.guest, guest, content.to);
-        if let Some(before) = self.last.insert(flow, content.id) {
-            assert!(before < content.id, "{content:?} came after {before}, sent later");
+        if let Some(before) = self.last.insert(flow, (id, part)) {
+            assert!(before < (id, part), "{content:?} came after {before:?}, sent later");
         }
+    }
+
+    /// Which frame it is, and that it is as it was sent or as that is finished.
+    fn identify(&mut self, raw: &Raw, takes: Offloads) -> (u64, Part) {
+        let (bytes, offload) = raw;
+        if is_plain(bytes) {
+            assert!(offload.is_none(), "{offload:?} on a finished frame");
+            let content = Content::read(bytes).unwrap_or_else(|error| panic!("{error}"));
+            let sent = self.sent.get(&content.id).expect("a frame that nobody sent");
+            assert_eq!(sent.content, content, "not the frame that was sent");
+            return (content.id, Part::All);
+        }
+        if offload.is_none() {
+            self.pieces += 1;
+            let (id, index) = self.by_piece.get(bytes).expect("what no frame is finished to");
+            return (*id, Part::Piece(*index));
+        }
+        self.whole += 1;
+        let id = self.by_bytes.get(bytes).expect("an unfinished frame that nobody sent");
+        let sent = &self.undone[id];
+        assert_eq!(sent.1, *offload, "its work is told otherwise");
+        assert!(unfinished::is_placed(sent), "it would be followed wrongly: {offload:?}");
+        let (cutting, summing) = (
+            match offload.gso {
+                Gso::None => Offloads::NONE,
+                Gso::TcpV4 => Offloads::TSO4,
+                Gso::TcpV6 => Offloads::TSO6,
+                Gso::UdpL4 => Offloads::USO,
+            },
+            offload.checksum == Checksum::Unfinished,
+        );
+        let taken = takes.contains(cutting) && (!summing || takes.contains(Offloads::CHECKSUM));
+        assert!(taken, "{offload:?} to a port that takes {takes:?}");
+        (*id, Part::All)
     }
 
     /// A guest read a frame.
     pub(crate) fn delivered(&mut self, guest: usize, bytes: &[u8], now: Nanos) {
         self.delivered += 1;
-        if guest >= 2 {
+        if guest >= 2 || !is_plain(bytes) {
             return;
         }
         let content = Content::read(bytes).expect("checked when it was given");
@@ -180,9 +249,11 @@ impl Checks {
         }
     }
 
-    /// Whether this guest has got the frame.
+    /// Whether this guest has got the frame, as it was or in all its pieces.
     pub(crate) fn has_arrived(&self, id: u64, guest: usize) -> bool {
-        self.arrived.contains(&(id, guest))
+        let has = |part| self.arrived.contains(&(id, part, guest));
+        let pieces = self.undone.get(&id).map_or(0, |raw| unfinished::pieces(raw).len());
+        has(Part::All) || (pieces > 0 && (0..pieces).all(|index| has(Part::Piece(index))))
     }
 
     /// The frames that were sent from one station to another, from `id` on.

@@ -7,6 +7,10 @@
 mod checks;
 mod frame;
 mod rng;
+#[path = "../../src/offload/testing.rs"]
+#[allow(dead_code, reason = "this test binary uses its part")]
+mod testing;
+mod unfinished;
 mod world;
 
 use std::sync::{Arc, Mutex};
@@ -14,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use vswitch::Nanos;
 use vswitch::fabric::{PortPolicy, Settings};
+use vswitch::offload;
 use vswitch::queue::QUEUE_FRAMES_MAX;
 use vswitch::switch::{PortSettings, Switch, WhenGone};
 
@@ -42,7 +47,7 @@ fn no_seed_breaks_it() {
         Some(asked) => seeds >= asked,
         None => seeds >= SEEDS_LEAST && (seeds >= SEEDS_DEFAULT || start.elapsed() > SEEDS_TIME),
     };
-    let (mut seeds, mut delivered, mut paused) = (0, 0, 0);
+    let (mut seeds, mut delivered, mut paused, mut whole, mut pieces) = (0, 0, 0, 0, 0);
     while !is_enough(seeds) {
         let seed = seeds;
         seeds += 1;
@@ -50,8 +55,12 @@ fn no_seed_breaks_it() {
         let outcome = run(seed);
         delivered += outcome.delivered;
         paused += outcome.pauses;
+        whole += outcome.whole;
+        pieces += outcome.pieces;
     }
     println!("{seeds} seeds: {delivered} frames delivered, senders paused {paused} times");
+    println!("{whole} unfinished frames arrived as they were, others in {pieces} pieces");
+    assert!(whole > 10 * seeds && pieces > 100 * seeds, "hardly any frame is unfinished");
     assert!(delivered > 100 * seeds, "the simulation has hardly any traffic");
     assert!(paused > seeds, "the simulation has hardly any back-pressure");
 }
@@ -79,6 +88,9 @@ impl Drop for Replay {
 struct Outcome {
     delivered: u64,
     pauses: u64,
+    /// Unfinished frames that arrived as they were, and frames that others were finished to.
+    whole: u64,
+    pieces: u64,
     calls: u64,
     ended_at: Nanos,
 }
@@ -102,6 +114,8 @@ fn run(seed: u64) -> Outcome {
     Outcome {
         delivered: world.checks.delivered,
         pauses: report.ports.iter().map(|port| port.counters.pauses).sum(),
+        whole: world.checks.whole,
+        pieces: world.checks.pieces,
         calls: world.calls,
         ended_at: world.now,
     }
@@ -181,13 +195,14 @@ impl Run {
         }
     }
 
-    /// One frame from each guest to each other; the id of the first.
+    /// A finished and an unfinished frame from each guest to each other; the id of the first.
     fn everybody_to_everybody(&mut self, guests: usize) -> u64 {
         let mut world = lock(&self.shared);
         let first = world.next_id();
         for from in 0..guests {
             for to in (0..guests).filter(|to| *to != from) {
                 world.send_frame(from, station(to), 300);
+                world.send_unfinished(from, station(to), true);
             }
         }
         first

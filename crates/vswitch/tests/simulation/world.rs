@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use vswitch::Nanos;
+use vswitch::offload::{Offload, Offloads};
 use vswitch::poller::{Event, Interest, Poller, Source, Token, Wake};
 use vswitch::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 
 use crate::checks::Checks;
 use crate::frame::{CONTENT_LEN_MIN, Content, station};
 use crate::rng::Rng;
+use crate::unfinished::{self, Raw};
 
 /// How a guest behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +51,11 @@ pub(crate) struct End {
     pub(crate) kind: Kind,
     pub(crate) partner: usize,
     pub(crate) alive: bool,
+    /// What it takes, and will take from the next call on: with another peer, something else.
+    takes: Offloads,
+    takes_then: Offloads,
     /// Sent by the guest, not read by the switch.
-    pub(crate) up: VecDeque<Vec<u8>>,
+    pub(crate) up: VecDeque<Raw>,
     /// Sent by the switch, not read by the guest: when it came, and the frame.
     pub(crate) down: VecDeque<Vec<u8>>,
     limit_frames: usize,
@@ -132,6 +137,8 @@ impl World {
                     kind,
                     partner: if sound { 1 - guest } else { guest },
                     alive: true,
+                    takes: Offloads::NONE,
+                    takes_then: unfinished::any_set(&mut rng),
                     up: VecDeque::new(),
                     down: VecDeque::new(),
                     limit_frames: match kind {
@@ -234,8 +241,10 @@ impl World {
     }
 
     fn die_or_return(&mut self, guest: usize) {
+        let takes = unfinished::any_set(&mut self.rng);
         let end = &mut self.ends[guest];
         end.alive = !end.alive;
+        end.takes_then = takes;
         // What was in its sockets dies with it.
         end.down.clear();
         end.note_room(self.now);
@@ -251,7 +260,7 @@ impl World {
             }
             if self.ends[guest].habit != Habit::Sound && !self.healed && self.rng.chance(2) {
                 let runt = vec![2; self.rng.place(14)];
-                self.ends[guest].up.push_back(runt);
+                self.ends[guest].up.push_back((runt, Offload::NONE));
                 continue;
             }
             self.send(guest);
@@ -269,6 +278,10 @@ impl World {
             // Not the sound ones: their sockets are to be free for each other.
             _ => station(2 + self.rng.place(self.ends.len() - 2)),
         };
+        if !sound && self.rng.chance(8) {
+            self.send_unfinished(guest, to, false);
+            return;
+        }
         let len = match self.rng.below(12) {
             _ if sound => 200,
             0 if self.rng.chance(10) => self.rng.range(9_000..65_551),
@@ -282,7 +295,18 @@ impl World {
         let content = Content { to, from: station(guest), id: self.next_id, len };
         self.next_id += 1;
         self.checks.sent(guest, content, self.now);
-        self.ends[guest].up.push_back(content.write());
+        self.ends[guest].up.push_back((content.write(), Offload::NONE));
+    }
+
+    /// Sends a frame with work left on it, which is told rightly when it is to be `valid`.
+    pub(crate) fn send_unfinished(&mut self, guest: usize, to: vswitch::MacAddr, valid: bool) {
+        let from = station(guest);
+        let make = if valid { unfinished::valid } else { unfinished::any };
+        let raw = make(&mut self.rng, to, from);
+        let content = Content { to, from, id: self.next_id, len: raw.0.len() };
+        self.next_id += 1;
+        self.checks.sent_unfinished(guest, content, self.now, raw.clone());
+        self.ends[guest].up.push_back(raw);
     }
 
     /// The number that the next frame gets.
@@ -314,16 +338,22 @@ impl Port for SimPort {
         Some(Source { descriptor: i32::try_from(self.guest).unwrap(), generation })
     }
 
+    fn takes(&self) -> Offloads {
+        lock(&self.shared).ends[self.guest].takes
+    }
+
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
         let mut world = lock(&self.shared);
         world.calls += 1;
+        let end = &mut world.ends[self.guest];
+        end.takes = end.takes_then;
         // Short batches too, as a kernel may give them.
         let most = usize::try_from(world.rng.range(1..33)).unwrap();
         for _ in 0..most {
             let Some(frame) = world.ends[self.guest].up.pop_front() else {
                 return Received::Drained;
             };
-            if !inbox.copy(&frame) {
+            if !inbox.copy_unfinished(&frame.0, frame.1) {
                 world.ends[self.guest].up.push_front(frame);
                 return Received::NoBuffers;
             }
@@ -337,12 +367,12 @@ impl Port for SimPort {
         world.calls += 1;
         let guest = self.guest;
         let most = usize::try_from(world.rng.range(1..65)).unwrap();
-        for (place, frame) in outbox.iter().enumerate().take(most) {
+        for (place, (frame, offload)) in outbox.frames().enumerate().take(most) {
+            // An interface cuts segments to its MTU, others are told the size to cut to.
+            let is_big = frame.len() > world.ends[guest].mtu_bytes && offload.gso.is_none();
             let fault = if !world.ends[guest].alive {
                 Some(SendFault::NoPeer)
-            } else if frame.len() > world.ends[guest].mtu_bytes
-                && world.ends[guest].kind == Kind::Interface
-            {
+            } else if is_big && world.ends[guest].kind == Kind::Interface {
                 Some(SendFault::TooBig)
             } else if world.is_full(guest) {
                 let untold = world.ends[guest].kind == Kind::Untold;
@@ -359,8 +389,8 @@ impl Port for SimPort {
             if let Some(fault) = fault {
                 return Sent::until(place, fault);
             }
-            let now = world.now;
-            world.checks.given(guest, frame, now);
+            let (now, takes) = (world.now, world.ends[guest].takes);
+            world.checks.given(guest, &(frame.to_vec(), *offload), takes, now);
             world.ends[guest].down.push_back(frame.to_vec());
             world.ends[guest].note_room(now);
         }

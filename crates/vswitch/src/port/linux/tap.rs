@@ -226,7 +226,13 @@ mod tests {
         sys::tap_set_header(device.as_fd(), HEADER_BYTES + 2, false).expect("a longer header");
         drop(device);
 
-        let mut port = TapPort::attach("left0").expect("a TAP");
+        // A program that another test starts may have the descriptor for a moment still.
+        let mut port = None;
+        let _ = testkit::wait_until(std::time::Duration::from_secs(5), || {
+            port = TapPort::attach("left0").ok();
+            port.is_some()
+        });
+        let mut port = port.expect("a TAP");
         let mut stack = PacketSocket::open("left0", &[], &Options::default()).expect("a socket");
         let frame: Vec<u8> = (0..100).collect();
         let (mut buffers, mut pool) = (InboxBuffers::default(), Pool::new(1 << 20));
