@@ -7,6 +7,7 @@
 
 use std::io::Write as _;
 
+pub mod log;
 #[cfg(target_os = "linux")]
 pub mod netns;
 pub mod own_kernel;

@@ -1,14 +1,10 @@
 //! A lab with an uplink, deeds of a person at its machine, and what is looked at afterwards.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ifctl::xnu::Interfaces;
 use ifctl::{Flags, Interface};
 use probe::{Ping, PingConfig};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
 use vswitchd::xnu::Mended::{self, Bridge, Link, Membership, Up};
 use xnu_lab::{Lab, LabConfig, SimulatedMac};
 use xnu_sim::{Fault, FaultAction, MacOs, SimKernel};
@@ -127,32 +123,4 @@ impl Bench {
     pub(crate) fn must_leave_nothing(self) {
         assert_eq!(self.lab.finish().leftovers, [] as [String; 0]);
     }
-}
-
-/// How many warnings were logged meanwhile.
-pub(crate) fn warnings(act: impl FnOnce()) -> usize {
-    let count = Arc::new(AtomicUsize::new(0));
-    tracing::subscriber::with_default(Warnings(Arc::clone(&count)), act);
-    count.load(Ordering::Relaxed)
-}
-
-struct Warnings(Arc<AtomicUsize>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, of: &Metadata<'_>) -> bool {
-        *of.level() == Level::WARN
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
 }

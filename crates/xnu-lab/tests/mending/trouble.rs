@@ -1,11 +1,12 @@
 //! What is not the switch's to mend, and calls that fail while it mends.
 
+use testkit::log::warnings;
 use vswitchd::xnu::Mended;
 use xnu_lab::{BRIDGE, CARD, SimulatedMac};
 use xnu_sim::MacOs;
 use xnu_sys::Errno;
 
-use crate::support::{AT_THE_LATEST, MS, SOON, bench, fail, warnings};
+use crate::support::{AT_THE_LATEST, MS, SOON, bench, fail};
 
 /// A host's bridge is the host's: it is waited for, and that is said once each time.
 #[test]

@@ -235,6 +235,7 @@ fn without_buffers_nothing_is_taken() {
         let options = BootOptions { seed: 1, without_message_calls, ..BootOptions::default() };
         let kernel = SimKernel::boot_with(options);
         let (mut port, peer) = port(&kernel);
+        assert!(matches!(Hand::new().receive(&mut port).0, Received::Drained));
         say(&peer, &FRAME);
         let (received, frames) = Hand::with_pool(0).receive(&mut port);
         assert!(matches!(received, Received::NoBuffers) && frames.is_empty(), "{received:?}");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use testkit::log::warnings;
 use xnu_sim::{MacOs, SimFd, SimKernel};
 use xnu_sys::sys_socket::{AF_LOCAL, MSG_DONTWAIT, SOCK_DGRAM};
 use xnu_sys::{Descriptor, Errno, Kernel, address};
@@ -204,4 +205,44 @@ fn whoever_else_sends_takes_no_living_peers_place() {
         assert!(has_peer(&mut port));
         assert_eq!((hear(&kernel, &vm), hear(&kernel, &other)), (Some(60), None));
     });
+}
+
+/// A write finds that the peer is dead and that nobody is at its path: that is that.
+#[test]
+fn whoever_is_not_there_is_not_sent_to_twice() {
+    on_every_version(|kernel| {
+        let (mut port, _) = port(&kernel);
+        let vm = bound(&kernel, "/tmp/vm.sock");
+        say(&kernel, &vm, &FRAME);
+        assert_eq!(Hand::new().receive(&mut port).1.len(), 1);
+        drop(vm);
+        let before = kernel.counters();
+        assert!(!has_peer(&mut port));
+        let calls = kernel.counters().since(&before);
+        assert_eq!(calls.of("sendmsg_x") + calls.of("write"), 1, "{calls:?}");
+    });
+}
+
+/// Each time there was a good one in between, and once however many there are.
+#[test]
+fn strangers_are_told_of_once() {
+    let kernel = SimKernel::boot(MacOs::V15, 1);
+    let (mut port, _) = port(&kernel);
+    let stranger = kernel.socket(AF_LOCAL, SOCK_DGRAM, 0).unwrap();
+    let mut hand = Hand::new();
+    for round in 0..2 {
+        let told = warnings(|| {
+            for _ in 0..5 {
+                say(&kernel, &stranger, &FRAME);
+                assert_eq!(hand.receive(&mut port).1.len(), 0);
+            }
+        });
+        assert_eq!(told, 1, "round {round}");
+        let vm = bound(&kernel, "/tmp/vm.sock");
+        say(&kernel, &vm, &FRAME);
+        assert_eq!(hand.receive(&mut port).1.len(), 1);
+        drop(vm);
+        kernel.unlink("/tmp/vm.sock").unwrap();
+        assert!(!has_peer(&mut port));
+    }
 }

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bpf::capture::BatchWriter;
 use ifctl::xnu::{FethOptions, FethPair, Interfaces};
+use testkit::log::warnings;
 use xnu_sim::{Fault, FaultAction, MacOs, SimKernel};
 use xnu_sys::Errno;
 
@@ -155,17 +157,16 @@ fn a_frame_without_a_header_is_lost_alone() {
 fn a_batch_that_was_cut_short_goes_on_behind_what_was_taken() {
     for version in VERSIONS_WITH_BATCHES {
         let mut bench = Bench::new(version);
-        let action = FaultAction::Short(1000);
-        bench.kernel.add_fault(Fault { call: "write", object: None, after: 0, times: 1, action });
         let all = frames(20);
-        let mut sent_frames = 0;
-        while sent_frames < all.len() {
-            let sent = bench.send(&all[sent_frames..]);
-            assert!(sent.taken_frames > 0 && sent.then.is_none(), "{sent:?}");
-            sent_frames += sent.taken_frames;
-        }
-        let arrived = bench.arrived();
-        assert!(arrived.is_sorted_by(|a, b| a < b), "{version:?}: {arrived:?}");
+        let mut first_three = BatchWriter::new(4096);
+        all[..3].iter().for_each(|frame| first_three.push(frame).unwrap());
+        let action = FaultAction::Short(first_three.as_bytes().len());
+        bench.kernel.add_fault(Fault { call: "write", object: None, after: 0, times: 1, action });
+        let sent = bench.send(&all);
+        assert!(sent.taken_frames == 3 && sent.then.is_none(), "{version:?}: {sent:?}");
+        let sent = bench.send(&all[3..]);
+        assert!(sent.taken_frames == 17 && sent.then.is_none(), "{version:?}: {sent:?}");
+        assert_eq!(bench.arrived(), (0..20).collect::<Vec<_>>());
     }
 }
 
@@ -256,5 +257,25 @@ fn a_cut_frame_is_counted_and_not_passed_on() {
         let got = bench.hand.receive(&mut bench.port).1;
         assert_eq!(got, [frame(1, 60)], "{version:?}");
         assert_eq!(bench.hand.rejected(DropReason::Oversize), 2);
+    }
+}
+
+/// A down interface, or a busy one, is not told of with each frame.
+#[test]
+fn a_down_interface_is_told_of_once_for_each_link() {
+    for version in MacOs::ALL {
+        let mut bench = Bench::new(version);
+        bench.kernel.set_interface_up(&bench.pair.switch_end, false).unwrap();
+        for _ in 0..2 {
+            let told = warnings(|| {
+                for _ in 0..5 {
+                    let sent = bench.send(&frames(3));
+                    assert!(matches!(sent.then, Some(SendFault::NoPeer)), "{sent:?}");
+                }
+            });
+            assert_eq!(told, 1, "{version:?}");
+            let link = bench.new_link();
+            assert!(bench.answer(link).is_ok());
+        }
     }
 }
