@@ -13,13 +13,19 @@ const DATA_CALLS: [(&str, &[Errno]); 3] = [
     ("sendmsg_x", &[Errno::ENOBUFS, Errno::ENETDOWN, Errno::ENXIO, Errno::EINTR]),
 ];
 
-/// Requests made while something is mended, and how they may fail.
-const REQUESTS: [(&str, &[Errno]); 11] = [
+/// Requests made while something is mended, and how they may fail. An interface whose description
+/// or peer is asked for, or that is destroyed, is never said to be gone while it is there: nobody
+/// would look for it again.
+const REQUESTS: [(&str, &[Errno]); 15] = [
     ("BRDGADD", &[Errno::EBUSY, Errno::ENOENT, Errno::EINVAL, Errno::ENXIO, Errno::ENOMEM]),
     ("BRDGGIFFLGS", &[Errno::ENOENT, Errno::ENXIO]),
     ("SIOCIFCREATE", &[Errno::EEXIST, Errno::EBUSY, Errno::ENOMEM]),
+    ("SIOCIFDESTROY", &[Errno::EBUSY, Errno::ENOMEM]),
     ("SIOCSIFFLAGS", &[Errno::ENXIO, Errno::EPERM]),
+    ("SIOCGIFFLAGS", &[Errno::ENOMEM]),
+    ("SIOCGIFDESC", &[Errno::ENOMEM]),
     ("SIOCSIFDESC", &[Errno::ENXIO]),
+    ("IF_FAKE_G_CMD_GET_PEER", &[Errno::ENOMEM]),
     ("IF_FAKE_S_CMD_SET_PEER", &[Errno::EBUSY, Errno::ENXIO, Errno::EINVAL]),
     ("BIOCSETIF", &[Errno::ENXIO, Errno::ENOBUFS, Errno::ENOMEM]),
     ("BIOCSETF", &[Errno::EINVAL, Errno::ENOMEM]),
