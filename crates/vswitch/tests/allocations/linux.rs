@@ -13,10 +13,10 @@ use vswitch::port::unix::{Access, StreamListener, StreamPort};
 use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, Switch, WhenGone};
 use vswitch::{MacAddr, Nanos};
 
+use crate::assert_none;
 use crate::counting::allocations_in;
 use crate::slow_clock::SlowClock;
 use crate::testing::{self, Shape};
-use crate::{assert_at_most, assert_none};
 
 /// A switch with one network, stepped by the test.
 struct Rig {
@@ -116,28 +116,9 @@ impl Rig {
 /// Frames from A to B: none costs an allocation.
 #[track_caller]
 fn assert_path(path: &str, rig: &mut Rig, a: &mut dyn Peer, b: &mut dyn Peer) {
-    assert_path_allowing(|_| 0, path, rig, a, b);
-}
-
-/// Frames from A's stream to B. A port takes 64 frames at once out of what it has read; when there
-/// were as many, it asks the kernel once more, and having heard that there is nothing it gives its
-/// buffer back. So the next burst has one made: one allocation, however many frames there are.
-#[track_caller]
-fn assert_stream_path(path: &str, rig: &mut Rig, a: &mut dyn Peer, b: &mut dyn Peer) {
-    assert_path_allowing(|frames| usize::from(frames >= 64), path, rig, a, b);
-}
-
-#[track_caller]
-fn assert_path_allowing(
-    allowed_after: fn(usize) -> usize,
-    path: &str,
-    rig: &mut Rig,
-    a: &mut dyn Peer,
-    b: &mut dyn Peer,
-) {
     rig.greet(&mut [(a, A), (b, B)]);
     let frames = [60, 1514].map(|len| frame(B, A, len));
-    assert_at_most(path, allowed_after, |count| {
+    assert_none(path, |count| {
         frames.iter().cycle().take(count).for_each(|frame| a.put(frame));
         carry(rig, count, || b.receive())
     });
@@ -175,14 +156,14 @@ fn datagram_descriptor_to_datagram_descriptor() {
 fn stream_to_stream() {
     let mut rig = Rig::new();
     let (mut a, mut b) = (rig.stream("a"), rig.stream("b"));
-    assert_stream_path("stream to stream", &mut rig, &mut a, &mut b);
+    assert_path("stream to stream", &mut rig, &mut a, &mut b);
 }
 
 #[test]
 fn stream_to_unixgram_and_back() {
     let mut rig = Rig::new();
     let (mut a, mut b) = (rig.stream("a"), rig.unixgram("b"));
-    assert_stream_path("stream to unixgram", &mut rig, &mut a, &mut b);
+    assert_path("stream to unixgram", &mut rig, &mut a, &mut b);
     let mut rig = Rig::new();
     let (mut a, mut b) = (rig.unixgram("a"), rig.stream("b"));
     assert_path("unixgram to stream", &mut rig, &mut a, &mut b);
@@ -192,7 +173,7 @@ fn stream_to_unixgram_and_back() {
 fn listeners_clients() {
     let mut rig = Rig::new();
     let (mut a, mut b) = (rig.client("a"), rig.client("b"));
-    assert_stream_path("client to client", &mut rig, &mut a, &mut b);
+    assert_path("client to client", &mut rig, &mut a, &mut b);
 }
 
 #[test]

@@ -33,26 +33,14 @@ const BURSTS_FRAMES: [usize; 4] = [1, 7, 40, 64];
 /// # Panics
 /// When it made any after the first bursts.
 #[track_caller]
-fn assert_none(path: &str, carry: impl FnMut(usize) -> usize) {
-    assert_at_most(path, |_| 0, carry);
-}
-
-/// As [`assert_none`], but for so many after a burst of so many frames as `allowed_after` says.
-#[track_caller]
-fn assert_at_most(
-    path: &str,
-    allowed_after: impl Fn(usize) -> usize,
-    mut carry: impl FnMut(usize) -> usize,
-) {
+fn assert_none(path: &str, mut carry: impl FnMut(usize) -> usize) {
     let mut bursts = BURSTS_FRAMES.into_iter().cycle();
     for frames in [WARM_UP_FRAMES; 4].into_iter().chain(bursts.by_ref().take(WARM_UP_BURSTS)) {
         carry(frames);
     }
-    let mut allowed = 0;
     for frames in bursts.take(COUNTED_BURSTS) {
-        counting::tell_of_one_after(allowed);
+        counting::tell_of_one_after(0);
         let allocations = carry(frames);
-        assert!(allocations <= allowed, "{path}: {allocations} for {frames} frames");
-        allowed = allowed_after(frames);
+        assert_eq!(allocations, 0, "{path}: {allocations} for {frames} frames");
     }
 }

@@ -11,7 +11,9 @@ use crate::counters::DropReason;
 use crate::framing::{Deframer, PREFIX_BYTES, prefix};
 use crate::poller::Source;
 use crate::pool::SizeClass;
+use crate::port::upkeep::next_tidying;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
+use crate::time::Nanos;
 
 /// How many frames one call takes out of what was read, and how many bytes of the pool they may
 /// keep: what one port holds is to be a small part of it.
@@ -48,6 +50,9 @@ pub struct StreamPort {
     rest_written: usize,
     /// For so many calls more, the reader is taken for a slow one.
     slow_calls: u32,
+    /// Something was read or written since memory was last looked after.
+    was_used: bool,
+    tidy_at: Nanos,
 }
 
 /// One piece of a write.
@@ -79,6 +84,20 @@ impl StreamPort {
             rest: Vec::new(),
             rest_written: 0,
             slow_calls: 0,
+            was_used: false,
+            tidy_at: Nanos(0),
+        }
+    }
+
+    /// Gives back the memory of a stream on which nothing happens.
+    fn tidy(&mut self) {
+        if std::mem::take(&mut self.was_used) {
+            return;
+        }
+        self.deframer.shrink();
+        self.gathered = Vec::new();
+        if self.rest.is_empty() {
+            self.rest = Vec::new();
         }
     }
 
@@ -208,6 +227,7 @@ impl Port for StreamPort {
         match recv(self.socket.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) {
             Ok(0) => Received::Gone(Gone::Closed),
             Ok(len) => {
+                self.was_used = true;
                 self.deframer.filled(len);
                 match self.deframe(inbox) {
                     Some(received) => received,
@@ -215,10 +235,7 @@ impl Port for StreamPort {
                     None => Received::Drained,
                 }
             }
-            Err(nix::Error::EAGAIN) => {
-                self.deframer.shrink();
-                Received::Drained
-            }
+            Err(nix::Error::EAGAIN) => Received::Drained,
             Err(nix::Error::EINTR) => Received::More,
             Err(nix::Error::ECONNRESET) => Received::Gone(Gone::Closed),
             Err(errno) => Received::Gone(Gone::Os(errno.into())),
@@ -229,7 +246,16 @@ impl Port for StreamPort {
         !self.rest.is_empty()
     }
 
+    fn upkeep(&mut self, now: Nanos) -> Result<Nanos, Gone> {
+        if now >= self.tidy_at {
+            self.tidy();
+            self.tidy_at = next_tidying(now);
+        }
+        Ok(self.tidy_at)
+    }
+
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
+        self.was_used = true;
         let sent = match self.write_rest().and_then(|()| self.write_frames(outbox)) {
             Ok(frames) if !self.rest.is_empty() => {
                 Sent::until(frames, SendFault::Full { retry_after: None })

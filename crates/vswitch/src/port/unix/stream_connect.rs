@@ -102,6 +102,9 @@ impl Port for StreamConnectPort {
                 Err(_) => {}
             }
         }
+        if let Some(stream) = &mut self.stream {
+            stream.upkeep(now)?;
+        }
         Ok(next_look(now))
     }
 }
