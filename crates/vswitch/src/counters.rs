@@ -52,7 +52,8 @@ drop_reasons! {
     Mtu = "mtu",
     /// Egress: the port's queue was full.
     QueueFull = "queue_full",
-    /// Egress: the port's queue was full and its peer had taken nothing for 2 ms.
+    /// Egress: the port's queue was full and its peer had taken nothing for too
+    /// long ([`PATIENCE`](crate::switch::PATIENCE)).
     Stalled = "stalled",
     /// Egress: the frame had waited in the queue for too long.
     Aged = "aged",

@@ -33,7 +33,7 @@ const RUN_FOR: Duration = Duration::from_secs(6);
 const ATTEMPTS: usize = 3;
 
 /// For no longer may a sender find its port not being read: that is the price of a target that has
-/// just stopped (2 ms each time), with room for a busy machine.
+/// just stopped (25 ms a second), with room for a busy machine.
 const REFUSED_MAX: Duration = Duration::from_millis(300);
 
 #[test]

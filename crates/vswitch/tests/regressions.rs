@@ -39,7 +39,7 @@ fn a_target_that_ends_while_a_frame_is_flooded_costs_nobody_else_theirs() {
         switch.step(Nanos(0)).unwrap();
     }
     // Long silent by now: the flood looks once more whether it has room.
-    hand.lock().now = Nanos(10_000_000);
+    hand.lock().now = Nanos(100_000_000);
     dying.set(Answer::Gone);
     source.give(broadcast(1));
     hand.lock().ready.push_back(1);
@@ -48,6 +48,46 @@ fn a_target_that_ends_while_a_frame_is_flooded_costs_nobody_else_theirs() {
         assert_eq!(other.taken(), queue_of_dying + 1);
     }
     assert_eq!(switch.report().ports.len(), 3);
+}
+
+/// A full target is waited for 25 ms, since it may only lack a processor; one that used those up is
+/// waited for 2 ms, for a second.
+#[test]
+fn a_target_that_used_up_the_patience_has_little_for_a_second() {
+    const MS: u64 = 1_000_000;
+    let (mut switch, network, hand) = by_hand();
+    let (source, target) = (Far::new(1), Far::new(2));
+    source.add(&mut switch, network, WhenGone::Keep);
+    target.add(&mut switch, network, WhenGone::Keep);
+    target.give(broadcast(2));
+    hand.lock().ready.push_back(2);
+    switch.step(Nanos(0)).unwrap();
+    // Whether the source waits, at each of these moments after the target became full at `from`.
+    let mut waits = |from_ms: u64, after_ms: [u64; 2]| {
+        let mut frame = broadcast(1);
+        frame[..6].copy_from_slice(&station(2).0);
+        hand.lock().now = Nanos(from_ms * MS);
+        target.set(Answer::Take);
+        source.give(frame.clone());
+        hand.lock().ready.push_back(1);
+        switch.step(Nanos(0)).unwrap();
+        assert_eq!(switch.report().ports[1].queued_frames, 0, "all was taken");
+        target.set(Answer::Full);
+        (0..1100).for_each(|_| source.give(frame.clone()));
+        after_ms.map(|after_ms| {
+            for now in [from_ms * MS, (from_ms + after_ms) * MS] {
+                hand.lock().now = Nanos(now);
+                for _ in 0..40 {
+                    hand.lock().ready.push_back(1);
+                    switch.step(Nanos(0)).unwrap();
+                }
+            }
+            switch.report().ports[0].held_frames > 0
+        })
+    };
+    assert_eq!(waits(10, [24, 27]), [true, false], "at first");
+    assert_eq!(waits(100, [1, 4]), [true, false], "soon after");
+    assert_eq!(waits(1_200, [24, 27]), [true, false], "a second later");
 }
 
 /// A client that the poller does not take is no client, and leaves its place to the next.
@@ -375,7 +415,7 @@ impl Poller for Hand {
         events.clear();
         let mut state = self.lock();
         while let Some(descriptor) = state.ready.pop_front() {
-            let (token, _) = state.watched[&descriptor];
+            let Some((token, _)) = state.watched.get(&descriptor).copied() else { continue };
             events.push(Event { token, readable: true, writable: false });
         }
         Ok(())

@@ -95,7 +95,7 @@ fn frames_cut_at_any_byte_both_ways() {
 }
 
 /// The kernel takes only the beginning of a frame again and again, since the reader is slow. It may
-/// lose frames (it counts as stalled when it takes none for 2 ms), but whole ones, counted.
+/// lose frames (it counts as stalled when it takes none for long), but whole ones, counted.
 #[test]
 fn a_slow_reader_gets_whole_frames_in_order() {
     let _beside = ALONE.read().unwrap_or_else(PoisonError::into_inner);

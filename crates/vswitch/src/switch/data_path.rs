@@ -212,6 +212,7 @@ impl<P: Poller> Switch<P> {
                 return Admission::Wait;
             }
             if port.blocked && (attempt > 0 || !port.may_try(self.now)) {
+                port.note_stall(self.now);
                 return Admission::Refused(DropReason::Stalled);
             }
             if attempt == 0 {

@@ -35,7 +35,7 @@ mod watch;
 pub use handle::Handle;
 pub use report::{ListenerReport, PortReport, Report};
 pub use settings::{AddError, ListenerSettings, NetworkId, PORTS_MAX, PortSettings, WhenGone};
-pub use timers::STALL_AFTER;
+pub use timers::{PATIENCE, PATIENCE_EVERY, STALL_AFTER};
 
 use handle::Command;
 use log_throttle::LogThrottle;
@@ -116,6 +116,8 @@ struct PortState {
     blocked: bool,
     /// When the port last took a frame, or became blocked.
     progress_at: Nanos,
+    /// Before this it counts as stalled sooner ([`timers::PATIENCE`]).
+    patient_at: Nanos,
     /// When sending was last tried.
     tried_at: Nanos,
     /// The ports whose reading pauses until this one has room.
@@ -357,6 +359,7 @@ impl PortState {
             queue: EgressQueue::new(),
             blocked: false,
             progress_at: now,
+            patient_at: Nanos(0),
             tried_at: now,
             waiters: VecDeque::new(),
             hold: VecDeque::new(),

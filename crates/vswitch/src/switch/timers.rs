@@ -12,8 +12,18 @@ use crate::poller::{Interest, Poller};
 use crate::queue::QUEUE_AGE_MAX;
 use crate::time::Nanos;
 
-/// A target that took no frame for longer is stalled: nobody waits for it (architecture §4).
+/// A full target that took no frame for longer is stalled: nobody waits for it (architecture §4).
 pub const STALL_AFTER: Duration = Duration::from_millis(2);
+
+/// Unless it did not stall lately: then it is waited for so long, since nothing tells a reader that
+/// is gone from one that has no processor for a moment. A scheduler's slices are 3 to 4 ms
+/// (`base_slice_ns` of Linux, rounded up to its tick), and on a busy machine several of others come
+/// first.
+pub const PATIENCE: Duration = Duration::from_millis(25);
+
+/// A target that used up the patience is not given it again for so long. So whatever a target does,
+/// it costs its senders that much of their time at most, beyond what [`STALL_AFTER`] does.
+pub const PATIENCE_EVERY: Duration = Duration::from_secs(1);
 
 /// How often at most a blocked port is tried of which the poller says nothing. A unix socket tells
 /// of room (EPOLLOUT) only when three quarters of its buffer are free (`unix_writable` in
@@ -102,6 +112,7 @@ impl<P: Poller> Switch<P> {
         self.drop_aged(index);
         let Some(port) = self.port_mut(index) else { return };
         if port.is_stalled(now) && !port.waiters.is_empty() {
+            port.note_stall(now);
             self.free(index);
         }
         let Some(port) = self.port_mut(index) else { return };
@@ -127,7 +138,21 @@ impl<P: Poller> Switch<P> {
 impl PortState {
     /// Full, and silent for too long.
     pub(super) fn is_stalled(&self, now: Nanos) -> bool {
-        self.blocked && now.since(self.progress_at) > STALL_AFTER
+        self.blocked && now >= self.stalled_at()
+    }
+
+    /// When it is stalled, if it takes nothing until then.
+    fn stalled_at(&self) -> Nanos {
+        let soon = Nanos((self.progress_at + STALL_AFTER).0 + 1);
+        let late = Nanos((self.progress_at + PATIENCE).0 + 1);
+        if soon < self.patient_at { soon } else { late }
+    }
+
+    /// It was held for stalled now.
+    pub(super) fn note_stall(&mut self, now: Nanos) {
+        if now.since(self.progress_at) > PATIENCE {
+            self.patient_at = now + PATIENCE_EVERY;
+        }
     }
 
     /// Whether it would now cost frames to hold the port for full.
@@ -152,7 +177,7 @@ impl PortState {
                 due = due.min(since + QUEUE_AGE_MAX);
             }
             if !self.waiters.is_empty() {
-                due = due.min(Nanos((self.progress_at + STALL_AFTER).0 + 1));
+                due = due.min(self.stalled_at());
             }
         }
         due

@@ -251,7 +251,7 @@ fn floods_and_frames_for_the_stalled_are_dropped_as_all_their_segments() {
     assert_eq!(egress.enqueued_frames, 40 * 60);
     let full = egress.dropped.of(DropReason::QueueFull) + egress.dropped.of(DropReason::Stalled);
     assert_eq!(full, (40 - 17) * 60, "17 times 60 are what 1024 places hold: {egress:?}");
-    bench.steps(40);
+    bench.steps(400);
     bench.send(0, [unfinished(&segment(1000, 50_000), station(1))]);
     bench.steps(3);
     let egress = bench.report().ports[1].counters.egress;

@@ -218,7 +218,7 @@ impl World {
             Habit::Sound => Duration::from_nanos(self.rng.range(10_000..50_000)),
             _ if self.healed => SOUND_READ,
             // Now and then for longer than the time after which a reader counts as stalled.
-            Habit::Slow if self.rng.chance(3) => Duration::from_millis(self.rng.range(1..20)),
+            Habit::Slow if self.rng.chance(3) => Duration::from_millis(self.rng.range(1..60)),
             _ => Duration::from_micros(self.rng.range(20..1500)),
         };
         self.ends[guest].acts_at = self.now + pause;
