@@ -60,6 +60,20 @@ fn a_pair_that_is_destroyed_is_made_again_soon_and_once() {
     }
 }
 
+/// Twice a second, though the port asks four times.
+#[test]
+fn between_two_looks_nothing_is_asked() {
+    let mut bench = bench("bridge:bridge0");
+    for _ in 0..3 {
+        bench.until_a_look();
+        let before = bench.lab.kernel().counters();
+        bench.lab.run_for(SOON);
+        let calls = bench.lab.kernel().counters().since(&before);
+        assert_eq!(calls.of("getifaddrs"), 0, "{calls:?}");
+    }
+    bench.must_leave_nothing();
+}
+
 /// No event tells of it: both ends are there, but no frame crosses.
 #[test]
 fn a_pair_that_was_parted_is_made_again() {

@@ -114,4 +114,14 @@ mod tests {
         assert_eq!(filter(None).unwrap(), all);
         assert_ne!(filter(Some(&[])).unwrap(), all);
     }
+
+    #[test]
+    fn a_link_that_cannot_be_had_says_what_to_do() {
+        let kernel = xnu_sim::SimKernel::boot(xnu_sim::MacOs::V15, 1);
+        kernel.drop_privileges();
+        let refused = Link::open(kernel, "lo0", &LinkOptions::default()).unwrap_err();
+        let LinkError::Device { source } = &refused else { panic!("{refused:?}") };
+        let to_do = source.to_do().expect("something to do");
+        assert_eq!(refused.to_string(), format!("{source} ({to_do})"));
+    }
 }
