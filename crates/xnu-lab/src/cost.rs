@@ -29,14 +29,33 @@ pub enum Way {
 /// Both ways over the uplink, and between guests.
 pub const WAYS: [Way; 3] = [Way::GuestToHost, Way::HostToGuest, Way::GuestToGuest];
 
+/// Equal frames, as many as their sender has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Which way.
+    pub way: Way,
+    /// How long each is, 14 at least: Ethernet's header and what follows, without its checksum.
+    pub frame_bytes: usize,
+    /// Over how many of them is counted.
+    pub frames: u64,
+}
+
+impl Flow {
+    /// Frames of the usual size, 1,514 bytes.
+    #[must_use]
+    pub const fn of_full_frames(way: Way, frames: u64) -> Self {
+        Self { way, frame_bytes: 1514, frames }
+    }
+}
+
 /// What was counted over many frames.
 #[derive(Clone, Debug)]
 pub struct Cost {
     /// The modelled macOS.
     pub version: MacOs,
-    /// Which way.
-    pub way: Way,
-    /// Frames that arrived.
+    /// What flowed.
+    pub flow: Flow,
+    /// Frames that arrived: those asked for, and what was under way behind them.
     pub frames: u64,
     /// The switch's calls meanwhile.
     pub counters: Counters,
@@ -45,16 +64,27 @@ pub struct Cost {
 impl Cost {
     /// System calls per frame.
     #[must_use]
-    #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     pub fn calls_per_frame(&self) -> f64 {
-        self.counters.total_calls() as f64 / self.frames.max(1) as f64
+        self.per_frame(self.counters.total_calls())
+    }
+
+    /// Changes that add, delete, enable or disable a knote, per frame.
+    #[must_use]
+    pub fn registrations_per_frame(&self) -> f64 {
+        self.per_frame(self.counters.kevent_registrations)
     }
 
     /// Bytes copied between the switch and the kernel per frame.
     #[must_use]
-    #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     pub fn copied_bytes_per_frame(&self) -> f64 {
-        self.counters.copied_bytes as f64 / self.frames.max(1) as f64
+        self.per_frame(self.counters.copied_bytes())
+    }
+
+    /// `count`, for each frame that arrived.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    pub fn per_frame(&self, count: u64) -> f64 {
+        count as f64 / self.frames.max(1) as f64
     }
 }
 
@@ -97,7 +127,7 @@ impl Actor for Pump {
                     has_acted = true;
                 }
             }
-            Some(_) => return Polled { has_acted: false, next_ns: None },
+            Some(_) => {}
             None => {
                 let mut buffer = [0; 2048];
                 while let Some(len) = wire.receive(&mut buffer) {
@@ -108,17 +138,15 @@ impl Actor for Pump {
                 }
             }
         }
-        let pause = u64::try_from(PAUSE.as_nanos()).unwrap_or(0);
-        Polled { has_acted, next_ns: Some(now_ns + pause) }
+        Polled { has_acted, next_ns: Some(now_ns + nanos(PAUSE)) }
     }
 }
 
 /// An EtherType for experiments (IEEE 802, local experimental 1).
 const ETHERTYPE: [u8; 2] = [0x88, 0xb5];
 
-/// A frame of the usual size.
-pub(crate) fn load(to: [u8; 6], from: [u8; 6]) -> Vec<u8> {
-    let mut frame = vec![0; 1514];
+pub(crate) fn load(to: [u8; 6], from: [u8; 6], frame_bytes: usize) -> Vec<u8> {
+    let mut frame = vec![0; frame_bytes.max(14)];
     frame[..6].copy_from_slice(&to);
     frame[6..12].copy_from_slice(&from);
     frame[12..14].copy_from_slice(&ETHERTYPE);
@@ -136,14 +164,15 @@ enum Switch {
 }
 
 impl Switch {
-    fn step(&mut self, until_ns: u64) -> Result<(), LabError> {
+    /// One turn of its loop, which waits [`STEP`] at most.
+    fn step(&mut self, now_ns: u64) -> Result<(), LabError> {
         match self {
             Self::Ours(service) => {
-                let stepped = service.step(vswitch::Nanos(until_ns));
+                let stepped = service.step(vswitch::Nanos(now_ns + nanos(STEP)));
                 stepped.map_err(|why| LabError::new("step the switch", &why))
             }
             Self::Original(original) => {
-                original.step().map_err(|why| LabError::new("step the original", &why))
+                original.step(STEP).map_err(|why| LabError::new("step the original", &why))
             }
         }
     }
@@ -155,12 +184,22 @@ const WARM_UP_FRAMES: u64 = 2_000;
 /// How long a measurement may take, in virtual time.
 const MEASURE_MAX: Duration = Duration::from_secs(30);
 
-/// What a frame costs the switch, over `frames` frames of 1,514 bytes in saturated flow.
+/// The longest that the switch waits at once.
+const STEP: Duration = Duration::from_millis(1);
+
+/// When for so long none arrives, none is under way.
+const QUIET: Duration = Duration::from_millis(3);
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What a frame costs the switch in saturated flow. The same each time: nothing in it is random.
 ///
 /// # Errors
 /// [`LabError`]: when the machine or the switch cannot be had, or hardly a frame arrives.
-pub fn of_switch(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError> {
-    measure(options(version), way, frames, start_ours)
+pub fn of_switch(version: MacOs, flow: Flow) -> Result<Cost, LabError> {
+    measure(options(version), flow, start_ours)
 }
 
 /// The same on a system without `recvmsg_x` and `sendmsg_x`, whose frames go one by one wherever
@@ -168,9 +207,9 @@ pub fn of_switch(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError
 ///
 /// # Errors
 /// [`LabError`].
-pub fn without_message_calls(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError> {
+pub fn without_message_calls(version: MacOs, flow: Flow) -> Result<Cost, LabError> {
     let options = BootOptions { without_message_calls: true, ..options(version) };
-    measure(options, way, frames, start_ours)
+    measure(options, flow, start_ours)
 }
 
 fn options(version: MacOs) -> BootOptions {
@@ -187,8 +226,8 @@ fn start_ours(mac: SimulatedMac) -> Result<Switch, LabError> {
 ///
 /// # Errors
 /// [`LabError`].
-pub fn of_original(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabError> {
-    measure(options(version), way, frames, |mac| {
+pub fn of_original(version: MacOs, flow: Flow) -> Result<Cost, LabError> {
+    measure(options(version), flow, |mac| {
         let vms = mac.attach.0.into_values().collect();
         Ok(Switch::Original(Box::new(OriginalSwitch::new(mac.kernel, vms)?)))
     })
@@ -196,8 +235,7 @@ pub fn of_original(version: MacOs, way: Way, frames: u64) -> Result<Cost, LabErr
 
 fn measure(
     options: BootOptions,
-    way: Way,
-    frames: u64,
+    flow: Flow,
     start: impl FnOnce(SimulatedMac) -> Result<Switch, LabError>,
 ) -> Result<Cost, LabError> {
     let version = options.version;
@@ -206,7 +244,7 @@ fn measure(
     let first: SharedWire = Arc::new(Mutex::new(mac.plug("vm1", None)?));
     let second: SharedWire = Arc::new(Mutex::new(mac.plug("vm2", None)?));
     let far: SharedWire = Arc::new(Mutex::new(CardWire(mac.card.clone())));
-    let (from, to, from_wire, to_wire) = match way {
+    let (from, to, from_wire, to_wire) = match flow.way {
         Way::GuestToHost => (one, lan, first, far),
         Way::HostToGuest => (lan, one, far, first),
         Way::GuestToGuest => (one, other, first, second),
@@ -214,28 +252,62 @@ fn measure(
     let kernel = mac.kernel.clone();
     let (runs, received) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     // Who receives has said something first, so that it is known where it is.
-    let hello = load(from.mac(), to.mac());
+    let hello = load(from.mac(), to.mac(), flow.frame_bytes);
     kernel.add_actor(Box::new(Pump::receiver(Arc::clone(&to_wire), Arc::clone(&received))));
-    let sender = Pump::sender(from_wire, load(to.mac(), from.mac()), Arc::clone(&runs));
+    let frame = load(to.mac(), from.mac(), flow.frame_bytes);
+    let sender = Pump::sender(from_wire, frame, Arc::clone(&runs));
     kernel.add_actor(Box::new(sender));
-    let mut switch = start(mac)?;
+    let switch = start(mac)?;
     to_wire.lock().unwrap_or_else(PoisonError::into_inner).transmit(&hello);
-    runs.store(true, Ordering::Relaxed);
-    let end_ns = kernel.uptime_ns() + u64::try_from(MEASURE_MAX.as_nanos()).unwrap_or(u64::MAX);
-    let mut until = |count: u64| -> Result<u64, LabError> {
-        while received.load(Ordering::Relaxed) < count {
-            if kernel.uptime_ns() >= end_ns {
-                let arrived = received.load(Ordering::Relaxed);
-                let why = format!("only {arrived} frames of {count} arrived");
-                return Err(LabError::new("measure", &why));
-            }
-            switch.step(kernel.uptime_ns() + 1_000_000)?;
+    let end_ns = kernel.uptime_ns() + nanos(MEASURE_MAX);
+    let mut running = Running { kernel, switch, runs, received, end_ns };
+    running.carry(WARM_UP_FRAMES)?;
+    let before = running.kernel.counters();
+    let frames = running.carry(flow.frames)?;
+    let counters = running.kernel.counters().since(&before);
+    Ok(Cost { version, flow, frames, counters })
+}
+
+/// A switch between who sends and who counts.
+struct Running {
+    kernel: SimKernel,
+    switch: Switch,
+    runs: Arc<AtomicBool>,
+    received: Arc<AtomicU64>,
+    /// When it has taken too long.
+    end_ns: u64,
+}
+
+impl Running {
+    /// Lets at least `frames` frames flow, and waits for those under way: how many arrived. Frames
+    /// and calls are so of the same frames.
+    fn carry(&mut self, frames: u64) -> Result<u64, LabError> {
+        let begin = self.arrived();
+        self.runs.store(true, Ordering::Relaxed);
+        while self.arrived() < begin + frames {
+            self.step()?;
         }
-        Ok(received.load(Ordering::Relaxed))
-    };
-    let begin = until(WARM_UP_FRAMES)?;
-    let before = kernel.counters();
-    let end = until(begin + frames)?;
-    let counters = kernel.counters().since(&before);
-    Ok(Cost { version, way, frames: end - begin, counters })
+        self.runs.store(false, Ordering::Relaxed);
+        let mut last = (self.arrived(), self.kernel.uptime_ns());
+        while self.kernel.uptime_ns() < last.1 + nanos(QUIET) {
+            self.step()?;
+            if self.arrived() > last.0 {
+                last = (self.arrived(), self.kernel.uptime_ns());
+            }
+        }
+        Ok(self.arrived() - begin)
+    }
+
+    fn arrived(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    fn step(&mut self) -> Result<(), LabError> {
+        let now_ns = self.kernel.uptime_ns();
+        if now_ns >= self.end_ns {
+            let why = format!("only {} frames arrived", self.arrived());
+            return Err(LabError::new("measure", &why));
+        }
+        self.switch.step(now_ns)
+    }
 }

@@ -5,6 +5,8 @@
 //! read and one written for each event of a VM, and each frame of a capture buffer is written by a
 //! call of its own. Its defects are not.
 
+use std::time::Duration;
+
 use bpf::device::Options as DeviceOptions;
 use ifctl::xnu::{FethOptions, Interfaces, OwnedInterface};
 use ndrv::Options as SocketOptions;
@@ -60,11 +62,11 @@ impl OriginalSwitch {
         Ok(Self { kernel, kqueue, ports, buffer: vec![0; 65_536] })
     }
 
-    /// One round of its loop.
+    /// One round of its loop, which waits `longest` at most (the original waits without end).
     ///
     /// # Errors
     /// What the kernel says to `kevent64`.
-    pub fn step(&mut self) -> Result<(), xnu_sys::Errno> {
+    pub fn step(&mut self, longest: Duration) -> Result<(), xnu_sys::Errno> {
         let changes: Vec<kevent64_s> = self
             .ports
             .iter()
@@ -77,7 +79,7 @@ impl OriginalSwitch {
             })
             .collect();
         let mut events = vec![kevent64_s::default(); changes.len()];
-        let count = self.kernel.kevent64(&self.kqueue, &changes, &mut events, 0, None)?;
+        let count = self.kernel.kevent64(&self.kqueue, &changes, &mut events, 0, Some(longest))?;
         for event in &events[..count] {
             let number = i32::try_from(event.ident).unwrap_or(-1);
             for place in 0..self.ports.len() {

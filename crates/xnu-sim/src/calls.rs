@@ -139,8 +139,12 @@ impl SimKernel {
         result
     }
 
-    fn copied(&self, machine: &mut Machine, bytes: usize) {
-        machine.processes.of(self.process).counters.copied_bytes += bytes as u64;
+    fn copied_in(&self, machine: &mut Machine, bytes: usize) {
+        machine.processes.of(self.process).counters.copied_in_bytes += bytes as u64;
+    }
+
+    fn copied_out(&self, machine: &mut Machine, bytes: usize) {
+        machine.processes.of(self.process).counters.copied_out_bytes += bytes as u64;
     }
 
     /// A descriptor of a new object. Its number goes into the descriptor outside the machine, since
@@ -189,7 +193,7 @@ impl SimKernel {
             Object::Events(_) => Err(EOPNOTSUPP),
             Object::Kqueue(_) => Err(ENXIO),
         };
-        self.copied(machine, sent.unwrap_or(0));
+        self.copied_in(machine, sent.unwrap_or(0));
         self.done(machine, name, &label, sent)
     }
 
@@ -223,7 +227,7 @@ impl SimKernel {
             buffer[..len].copy_from_slice(&bytes[..len]);
             len
         });
-        self.copied(&mut machine, len.unwrap_or(0));
+        self.copied_out(&mut machine, len.unwrap_or(0));
         self.done(&mut machine, name, &label, len)
     }
 
@@ -529,7 +533,7 @@ impl Kernel for SimKernel {
             machine.receive_messages(&memory, object, address, count, flags, most)
         });
         let mut machine = self.machine();
-        self.copied(&mut machine, received.map_or(0, |(_, bytes)| bytes));
+        self.copied_out(&mut machine, received.map_or(0, |(_, bytes)| bytes));
         self.done(&mut machine, "recvmsg_x", &label, received.map(|(count, _)| count))
     }
 
@@ -551,7 +555,7 @@ impl Kernel for SimKernel {
         } else {
             machine.send_messages(&memory, object, address, count, flags, most)
         };
-        self.copied(&mut machine, sent.map_or(0, |(_, bytes)| bytes));
+        self.copied_in(&mut machine, sent.map_or(0, |(_, bytes)| bytes));
         self.done(&mut machine, "sendmsg_x", &label, sent.map(|(count, _)| count))
     }
 
@@ -576,7 +580,9 @@ impl Kernel for SimKernel {
         if flags & KEVENT_FLAGS_OTHER != 0 {
             return self.done(&mut machine, "kevent64", &label, Err(EINVAL));
         }
-        machine.processes.of(self.process).counters.kevent_changes += changes.len() as u64;
+        let counters = &mut machine.processes.of(self.process).counters;
+        counters.kevent_changes += changes.len() as u64;
+        counters.kevent_registrations += crate::kqueue::registrations(changes) as u64;
         let receipts = machine.kqueue_change(self.process, id, changes, events);
         let until = match timeout {
             _ if flags & KEVENT_FLAG_IMMEDIATE != 0 => machine.now_ns,

@@ -191,7 +191,7 @@ fn losses() {
         let frames = [[7; 60].as_slice(); 5];
         assert_eq!(Messages::default().send(&one, frames.into_iter()), Ok(5));
         assert_eq!(receive(&kernel, &other), Err(Errno::EAGAIN));
-        assert_eq!(kernel.counters().copied_bytes, 300, "of sendmsg_x");
+        assert_eq!(kernel.counters().copied_bytes(), 300, "of sendmsg_x");
         kernel.clear_faults();
         assert_eq!(kernel.write(one.fd(), b"abc"), Ok(3));
         assert_eq!(receive(&kernel, &other), Ok(b"abc".to_vec()));

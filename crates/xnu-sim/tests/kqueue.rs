@@ -696,6 +696,12 @@ fn calls_changes_and_events_are_counted() {
     let since = kernel.counters().since(&before);
     assert_eq!((since.of("kevent64"), since.kevent_changes, since.kevent_events), (1, 2, 1));
     assert_eq!(since.total_calls(), 1);
+    // What only touches a knote registers nothing; each of the others does.
+    let flags = [0, EV_DISABLE, EV_ENABLE, EV_DELETE];
+    let changes = flags.map(|flags| change(&other, EVFILT_READ, flags));
+    kernel.kevent64(&queue, &changes, &mut told, 0, Some(Duration::ZERO)).expect("kevent64");
+    let since = kernel.counters().since(&before);
+    assert_eq!((since.kevent_changes, since.kevent_registrations), (6, 5));
 }
 
 /// §8: a thread that waits for ever is woken by another's `NOTE_TRIGGER`, on a machine with

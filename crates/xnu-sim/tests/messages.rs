@@ -135,7 +135,7 @@ fn many_datagrams_go_and_come_by_one_call() {
         let counters = kernel.counters();
         assert_eq!((counters.of("sendmsg_x"), counters.of("recvmsg_x")), (1, 1));
         let bytes: usize = frames.iter().map(Vec::len).sum();
-        assert_eq!(counters.copied_bytes, 2 * bytes as u64);
+        assert_eq!(counters.copied_bytes(), 2 * bytes as u64);
     }
 }
 

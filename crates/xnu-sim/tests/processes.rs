@@ -193,7 +193,8 @@ fn calls_are_counted_for_each_process() {
     drop(one);
     let since = kernel.counters().since(&before);
     assert_eq!((since.of("write"), since.of("read"), since.total_calls()), (2, 1, 3));
-    assert_eq!(since.copied_bytes, 200);
+    assert_eq!((since.copied_in_bytes, since.copied_out_bytes), (100, 100));
+    assert_eq!(since.copied_bytes(), 200);
     assert_eq!(second.counters().of("socket"), 1);
 }
 

@@ -8,6 +8,8 @@ mod register;
 mod scan;
 mod timer;
 
+pub(crate) use register::registrations;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use xnu_sys::sys_event::kevent64_s;

@@ -11,6 +11,12 @@ use crate::errno::{EBADF, EINPROGRESS, EINVAL, ENOENT, Result};
 use crate::machine::Machine;
 use crate::process::ProcessId;
 
+/// How many changes add, delete, enable or disable a knote; others touch one at most.
+pub(crate) fn registrations(changes: &[kevent64_s]) -> usize {
+    const FLAGS: u16 = EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE;
+    changes.iter().filter(|change| change.flags & FLAGS != 0).count()
+}
+
 impl Machine {
     /// Makes changes; errors and receipts go into `events` from its first place on: how many. An
     /// error without room for it ends the call.

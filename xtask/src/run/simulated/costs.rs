@@ -1,6 +1,6 @@
 //! What a frame costs in system calls, beside what it cost the original's loop.
 
-use xnu_lab::cost::{self, Cost, WAYS, Way};
+use xnu_lab::cost::{self, Cost, Flow, WAYS, Way};
 use xnu_sim::MacOs;
 
 use crate::failure::{Failure, Result};
@@ -20,8 +20,9 @@ pub(super) fn compare(checks: &mut Checks, version: MacOs) {
             Way::GuestToGuest => "guest → guest",
         };
         let ours = checks.attempt(name, || {
-            let ours = cost::of_switch(version, way, FRAMES).map_err(failed)?;
-            let original = cost::of_original(version, way, FRAMES).map_err(failed)?;
+            let flow = Flow::of_full_frames(way, FRAMES);
+            let ours = cost::of_switch(version, flow).map_err(failed)?;
+            let original = cost::of_original(version, flow).map_err(failed)?;
             judge(&ours)?;
             let detail = format!(
                 "{:.3} ({:.0} bytes copied); the original's loop {:.3}",
