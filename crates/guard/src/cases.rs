@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use bpf::capture::{BatchWriter, Walker};
 use vswitch::fabric::{Fabric, PortIndex, PortPolicy, Settings, Verdict};
-use vswitch::framing::{Deframer, prefix};
+use vswitch::framing::{prefix, whole_frames};
 use vswitch::{MacAddr, Nanos};
 
 use crate::memory::{MemorySwitch, Shape};
@@ -25,8 +25,8 @@ pub struct Case {
 pub const CASES: &[Case] = &[
     Case { name: "fabric, 2 addresses", carry: |frames| fabric(2, frames) },
     Case { name: "fabric, 100000 addresses", carry: |frames| fabric(100_000, frames) },
-    Case { name: "stream parser, whole reads", carry: |frames| deframer(usize::MAX, frames) },
-    Case { name: "stream parser, cut reads", carry: |frames| deframer(CUT_BYTES, frames) },
+    Case { name: "stream parser, whole reads", carry: |frames| stream_parser(usize::MAX, frames) },
+    Case { name: "stream parser, cut reads", carry: |frames| stream_parser(CUT_BYTES, frames) },
     Case { name: "capture walker", carry: walker },
     Case { name: "capture writer", carry: writer },
     Case { name: "loop, unicast", carry: |frames| switch_loop(Shape::unicast(LEN_BYTES), frames) },
@@ -86,23 +86,22 @@ fn station(number: u64) -> MacAddr {
     MacAddr([2, a, b, c, d, e])
 }
 
-/// The stream stands in the parser's buffer, as if the kernel had put it there; reads hand it over
-/// in pieces.
-fn deframer(read_bytes: usize, frames: usize) {
+/// The stream comes by reads of so many bytes; the beginning of a frame that a read cut off stands
+/// before the next.
+fn stream_parser(read_bytes: usize, frames: usize) {
     let one: Vec<u8> = prefix(LEN_BYTES).into_iter().chain([0x5a; LEN_BYTES]).collect();
     let stream = one.repeat(FRAMES_AT_ONCE);
-    let mut deframer = Deframer::default();
-    deframer.space()[..stream.len()].copy_from_slice(&stream);
     let mut parsed = 0;
     for _ in 0..frames / FRAMES_AT_ONCE {
-        let mut left = stream.len();
-        while left > 0 {
-            let read = read_bytes.min(left).min(deframer.space().len());
-            deframer.filled(read);
-            left -= read;
-            while let Ok(Some(frame)) = deframer.next_frame() {
-                parsed += usize::from(black_box(frame).len() == LEN_BYTES);
+        let (mut start, mut read) = (0, 0);
+        while read < stream.len() {
+            read = read.saturating_add(read_bytes).min(stream.len());
+            let mut end = 0;
+            for frame in whole_frames(black_box(&stream[start..read])).flatten() {
+                parsed += usize::from(frame.len() == LEN_BYTES);
+                end = frame.end;
             }
+            start += end;
         }
     }
     assert_eq!(parsed, frames);

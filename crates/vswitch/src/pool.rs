@@ -8,8 +8,8 @@
 use std::ops::Range;
 
 use crate::frame::{FRAME_MAX_BYTES, Frame};
+use crate::framing::PREFIX_BYTES;
 use crate::offload::Offload;
-use crate::queue::Load;
 
 /// The sizes in which buffers come. A port receives into the smallest that fits its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,11 +20,13 @@ pub enum SizeClass {
     Jumbo,
     /// Any frame.
     Full,
+    /// Many frames, side by side as they came by a stream.
+    Run,
 }
 
 impl SizeClass {
     /// All of them, smallest first.
-    pub const ALL: [Self; 3] = [Self::Small, Self::Jumbo, Self::Full];
+    pub const ALL: [Self; 4] = [Self::Small, Self::Jumbo, Self::Full, Self::Run];
 
     /// How many bytes a buffer of this class has. Each is an odd number of 64-byte cache lines, so
     /// that the heads of many buffers do not fall into the same cache sets.
@@ -34,6 +36,7 @@ impl SizeClass {
             Self::Small => 33 * 64,
             Self::Jumbo => 145 * 64,
             Self::Full => 1027 * 64,
+            Self::Run => 4097 * 64,
         }
     }
 
@@ -44,6 +47,7 @@ impl SizeClass {
             Self::Small => 64,
             Self::Jumbo => 16,
             Self::Full => 4,
+            Self::Run => 1,
         }
     }
 
@@ -83,6 +87,13 @@ pub struct Pool {
 struct Slot {
     buffer: Buffer,
     references: u32,
+}
+
+/// A buffer in which many frames may stand side by side, while they are made.
+#[derive(Debug)]
+#[must_use = "a run that is not ended keeps its buffer"]
+pub struct Run {
+    slot: u32,
 }
 
 impl Pool {
@@ -152,21 +163,84 @@ impl Pool {
         }
     }
 
-    /// Makes the frame whose bytes are `range` of `buffer`.
+    /// Makes the frame whose bytes are `range` of `buffer`, and writes its length into the four
+    /// bytes before it: a stream wants it there.
     ///
     /// # Panics
-    /// When the range is not inside the buffer.
-    pub fn fill(&mut self, buffer: Buffer, range: Range<usize>, offload: Offload) -> Frame {
+    /// When the range is not inside the buffer, or has no four bytes before it.
+    pub fn fill(&mut self, mut buffer: Buffer, range: Range<usize>, offload: Offload) -> Frame {
         assert!(range.start <= range.end && range.end <= buffer.len(), "{range:?} of a buffer");
-        let filled = Slot { buffer, references: 1 };
-        let slot = if let Some(slot) = self.vacant.pop() {
+        let (start, len) = (narrow(range.start), narrow(range.len()));
+        buffer[range.start - PREFIX_BYTES..range.start].copy_from_slice(&len.to_be_bytes());
+        let held_bytes = narrow(buffer.len());
+        let slot = self.put_in_slot(Slot { buffer, references: 1 });
+        Frame { slot, start, len, held_bytes, in_run: false, offload }
+    }
+
+    fn put_in_slot(&mut self, filled: Slot) -> u32 {
+        if let Some(slot) = self.vacant.pop() {
             self.slots[slot as usize] = filled;
             slot
         } else {
             self.slots.push(filled);
             narrow(self.slots.len() - 1)
-        };
-        Frame { slot, start: narrow(range.start), len: narrow(range.len()), offload }
+        }
+    }
+
+    /// Begins to make frames that stand side by side in `buffer`, each behind its length in four
+    /// bytes, as on a stream.
+    pub fn begin_run(&mut self, buffer: Buffer) -> Run {
+        Run { slot: self.put_in_slot(Slot { buffer, references: 1 }) }
+    }
+
+    /// The run's whole buffer.
+    #[must_use]
+    pub fn run_bytes(&self, run: &Run) -> &[u8] {
+        &self.slots[run.slot as usize].buffer
+    }
+
+    /// Makes the frame whose bytes are `range` of the run's buffer.
+    ///
+    /// # Panics
+    /// When the range is not inside the buffer.
+    pub fn frame_in_run(&mut self, run: &Run, range: Range<usize>) -> Frame {
+        let slot = &mut self.slots[run.slot as usize];
+        assert!(range.start <= range.end && range.end <= slot.buffer.len(), "{range:?} of a run");
+        debug_assert_eq!(
+            slot.buffer[range.start - PREFIX_BYTES..range.start],
+            narrow(range.len()).to_be_bytes()
+        );
+        slot.references += 1;
+        let (start, len) = (narrow(range.start), narrow(range.len()));
+        let held_bytes = narrow(SizeClass::fitting(range.len()).bytes());
+        Frame { slot: run.slot, start, len, held_bytes, in_run: true, offload: Offload::NONE }
+    }
+
+    /// No more frames are made in the run. Its buffer is free with the last of them.
+    #[allow(clippy::needless_pass_by_value, reason = "the run ends here, that is the point")]
+    pub fn end_run(&mut self, run: Run) {
+        self.unrefer(run.slot);
+    }
+
+    /// Makes a copy of a frame that stands in a run, so that the run's buffer is not kept for it;
+    /// the frame itself if it stands alone already, or if there is no room for a copy.
+    #[inline]
+    pub(crate) fn alone(&mut self, frame: Frame) -> Frame {
+        if frame.in_run { self.copied(frame) } else { frame }
+    }
+
+    fn copied(&mut self, frame: Frame) -> Frame {
+        let whole = self.lend(&frame);
+        let start = frame.start as usize;
+        let copy = self.copy(&whole[start..start + frame.len_bytes()]);
+        self.restore(&frame, whole);
+        match copy {
+            Some(copy) => {
+                self.release(frame);
+                copy
+            }
+            None => frame,
+        }
     }
 
     /// Makes a frame with a copy of `bytes`; `None` when the budget is used up or no class fits.
@@ -202,6 +276,20 @@ impl Pool {
         (slot.references == 1).then(|| &mut slot.buffer[start..start + frame.len as usize])
     }
 
+    /// The frame with its length before it, in four bytes: as it stands on a stream.
+    #[must_use]
+    pub(crate) fn framed_bytes(&self, frame: &Frame) -> &[u8] {
+        let start = frame.start as usize;
+        let buffer = &self.slots[frame.slot as usize].buffer;
+        &buffer[start - PREFIX_BYTES..start + frame.len as usize]
+    }
+
+    /// From a frame's length on to the end of another that stands behind it in the same buffer.
+    pub(crate) fn framed_together(&self, first: &Frame, last: &Frame) -> &[u8] {
+        let start = first.start as usize - PREFIX_BYTES;
+        &self.slots[first.slot as usize].buffer[start..(last.start + last.len) as usize]
+    }
+
     /// Takes the frame's whole buffer for a moment, so that others can be taken while it is read;
     /// the frame is not to be looked at until [`Self::restore`].
     pub(crate) fn lend(&mut self, frame: &Frame) -> Buffer {
@@ -213,17 +301,6 @@ impl Pool {
         self.slots[frame.slot as usize].buffer = buffer;
     }
 
-    /// How many bytes of the pool the frame keeps: its whole buffer.
-    #[must_use]
-    pub fn held_bytes(&self, frame: &Frame) -> usize {
-        self.slots[frame.slot as usize].buffer.len()
-    }
-
-    /// What the frame comes to at a port that takes it as it is.
-    pub(crate) fn load_of(&self, frame: &Frame) -> Load {
-        Load { frames: 1, held_bytes: self.held_bytes(frame), fresh_bytes: 0 }
-    }
-
     /// A second frame of the same bytes, for another port.
     pub fn share(&mut self, frame: &Frame) -> Frame {
         self.slots[frame.slot as usize].references += 1;
@@ -233,11 +310,15 @@ impl Pool {
     /// Ends a frame; with the last frame of a buffer, the buffer is free again.
     #[allow(clippy::needless_pass_by_value, reason = "the frame ends here, that is the point")]
     pub fn release(&mut self, frame: Frame) {
-        let slot = &mut self.slots[frame.slot as usize];
+        self.unrefer(frame.slot);
+    }
+
+    fn unrefer(&mut self, number: u32) {
+        let slot = &mut self.slots[number as usize];
         slot.references -= 1;
         if slot.references == 0 {
             let buffer = std::mem::take(&mut slot.buffer);
-            self.vacant.push(frame.slot);
+            self.vacant.push(number);
             self.put_back(buffer);
         }
     }
@@ -313,7 +394,8 @@ mod tests {
     fn classes_fit_what_they_say() {
         for class in SizeClass::ALL {
             let largest = class.bytes() - HEADROOM_BYTES;
-            assert_eq!(SizeClass::fitting(largest), class);
+            let fitting = SizeClass::fitting(largest);
+            assert_eq!(fitting, class.min(SizeClass::Full), "no frame needs a run");
             assert_eq!(class.bytes() / 64 % 2, 1);
         }
         assert_eq!(SizeClass::fitting(FRAME_MAX_BYTES), SizeClass::Full);

@@ -24,6 +24,8 @@ pub const QUEUE_AGE_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct EgressQueue {
     frames: VecDeque<Queued>,
     held_bytes: usize,
+    /// So many of the first frames keep no buffer in which others stand.
+    alone_frames: usize,
 }
 
 /// What a frame comes to at a port, whole or in pieces.
@@ -37,6 +39,13 @@ pub(crate) struct Load {
     pub(crate) fresh_bytes: usize,
 }
 
+impl Load {
+    /// What a frame comes to at a port that takes it as it is.
+    pub(crate) const fn of(frame: &Frame) -> Self {
+        Self { frames: 1, held_bytes: frame.held_bytes(), fresh_bytes: 0 }
+    }
+}
+
 #[derive(Debug)]
 struct Queued {
     frame: Frame,
@@ -45,7 +54,7 @@ struct Queued {
 
 impl EgressQueue {
     pub(crate) fn new() -> Self {
-        Self { frames: VecDeque::with_capacity(QUEUE_FRAMES_MAX), held_bytes: 0 }
+        Self { frames: VecDeque::with_capacity(QUEUE_FRAMES_MAX), held_bytes: 0, alone_frames: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -67,27 +76,38 @@ impl EgressQueue {
             && self.held_bytes + load.held_bytes <= available_bytes
     }
 
-    pub(crate) fn push(&mut self, frame: Frame, now: Nanos, pool: &Pool) {
-        self.held_bytes += pool.held_bytes(&frame);
+    pub(crate) fn push(&mut self, frame: Frame, now: Nanos) {
+        self.held_bytes += frame.held_bytes();
         self.frames.push_back(Queued { frame, since: now });
     }
 
-    pub(crate) fn pop(&mut self, pool: &Pool) -> Option<Frame> {
+    pub(crate) fn pop(&mut self) -> Option<Frame> {
         let queued = self.frames.pop_front()?;
-        self.held_bytes -= pool.held_bytes(&queued.frame);
+        self.held_bytes -= queued.frame.held_bytes();
+        self.alone_frames = self.alone_frames.saturating_sub(1);
         Some(queued.frame)
+    }
+
+    /// Has no frame keep the buffer of others any more: they may wait here for long.
+    pub(crate) fn stand_alone(&mut self, pool: &mut Pool) {
+        for queued in self.frames.iter_mut().skip(self.alone_frames) {
+            let frame = std::mem::replace(&mut queued.frame, Frame::NOWHERE);
+            queued.frame = pool.alone(frame);
+        }
+        self.alone_frames = self.frames.len();
     }
 
     /// Drops the frames whose offload a port that takes `takes` does not take; says how many.
     pub(crate) fn drop_untaken(&mut self, takes: Offloads, pool: &mut Pool) -> u64 {
         let mut dropped = 0;
+        self.alone_frames = 0;
         for _ in 0..self.frames.len() {
             let Some(queued) = self.frames.pop_front() else { break };
             if takes.takes(&queued.frame.offload) {
                 self.frames.push_back(queued);
                 continue;
             }
-            self.held_bytes -= pool.held_bytes(&queued.frame);
+            self.held_bytes -= queued.frame.held_bytes();
             pool.release(queued.frame);
             dropped += 1;
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::counters::{DropReason, Drops};
 use crate::frame::{FRAME_MAX_BYTES, Frame};
 use crate::offload::Offload;
-use crate::pool::{Buffer, HEADROOM_BYTES, Pool, SizeClass};
+use crate::pool::{Buffer, HEADROOM_BYTES, Pool, Run, SizeClass};
 
 /// The most frames that one call of `receive` puts into the inbox by posted buffers.
 pub const BATCH_FRAMES_MAX: usize = 64;
@@ -186,6 +186,39 @@ impl<'a> Inbox<'a> {
         }
     }
 
+    /// Takes a buffer for a stream's bytes; `None` when the pool has none. It goes back by
+    /// [`Self::put_back`], or becomes a run of frames ([`Self::begin_run`]).
+    pub fn take_buffer(&mut self, class: SizeClass) -> Option<Buffer> {
+        self.pool.take(class)
+    }
+
+    /// Gives back what [`Self::take_buffer`] gave.
+    pub fn put_back(&mut self, buffer: Buffer) {
+        self.pool.put_back(buffer);
+    }
+
+    /// Begins to make frames out of what stands side by side in `buffer`, without copying.
+    pub fn begin_run(&mut self, buffer: Buffer) -> Run {
+        self.pool.begin_run(buffer)
+    }
+
+    /// The run's whole buffer.
+    #[must_use]
+    pub fn run_bytes(&self, run: &Run) -> &[u8] {
+        self.pool.run_bytes(run)
+    }
+
+    /// A frame has arrived whose bytes are `range` of the run's buffer, behind its length.
+    pub fn arrived_in_run(&mut self, run: &Run, range: Range<usize>) {
+        let frame = self.pool.frame_in_run(run, range);
+        self.buffers.frames.push_back(frame);
+    }
+
+    /// Ends a run.
+    pub fn end_run(&mut self, run: Run) {
+        self.pool.end_run(run);
+    }
+
     /// Takes a copy of a frame that stands elsewhere; `false` when the pool has no room: the frame
     /// is not counted then, and may be given again later.
     pub fn copy(&mut self, frame: &[u8]) -> bool {
@@ -299,7 +332,7 @@ mod tests {
             inbox.arrived(SizeClass::Full, place, len);
             let frame = inbox.buffers.frames.pop_front().unwrap();
             assert_eq!(inbox.pool.bytes(&frame), vec![7; len]);
-            assert_eq!(inbox.pool.held_bytes(&frame), SizeClass::fitting(len).bytes());
+            assert_eq!(frame.held_bytes(), SizeClass::fitting(len).bytes());
             inbox.pool.release(frame);
         }
         let (mut buffers, mut pool) = (InboxBuffers::default(), Pool::new(66_000));

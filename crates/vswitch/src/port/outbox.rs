@@ -1,5 +1,10 @@
 //! What a port is given to send.
 
+use std::io::IoSlice;
+
+use arrayvec::ArrayVec;
+
+use crate::framing::PREFIX_BYTES;
 use crate::offload::Offload;
 use crate::pool::Pool;
 use crate::queue::EgressQueue;
@@ -32,6 +37,45 @@ impl<'a> Outbox<'a> {
     #[must_use]
     pub fn bytes(&self, place: usize) -> &'a [u8] {
         self.pool.bytes(self.queue.frame(place))
+    }
+
+    /// The first frames as they stand on a stream, each behind its length in four bytes: as few
+    /// pieces as there can be, since frames often stand side by side in memory. At most
+    /// `frames_max` frames and, but for the first, `bytes_max` bytes. Also tells how many frames
+    /// they are.
+    pub fn framed<const N: usize>(
+        &self,
+        frames_max: usize,
+        bytes_max: usize,
+    ) -> (ArrayVec<IoSlice<'a>, N>, usize) {
+        let mut pieces = ArrayVec::new();
+        let (mut frames, mut bytes) = (0, 0);
+        let frames_max = frames_max.min(self.len()).min(N);
+        while frames < frames_max {
+            let first = self.queue.frame(frames);
+            let mut last = first;
+            let start = frames;
+            while frames < frames_max {
+                let frame = self.queue.frame(frames);
+                let whole_bytes = PREFIX_BYTES + frame.len_bytes();
+                let is_next = frames == start || frame.stands_behind(last);
+                if !is_next || frames > 0 && bytes + whole_bytes > bytes_max {
+                    break;
+                }
+                (last, bytes, frames) = (frame, bytes + whole_bytes, frames + 1);
+            }
+            if frames == start {
+                break;
+            }
+            pieces.push(IoSlice::new(self.pool.framed_together(first, last)));
+        }
+        (pieces, frames)
+    }
+
+    /// The frame at `place` as it stands on a stream, its length in four bytes before it.
+    #[must_use]
+    pub fn framed_bytes(&self, place: usize) -> &'a [u8] {
+        self.pool.framed_bytes(self.queue.frame(place))
     }
 
     /// What is left to do to the frame at `place`: nothing that the port does not take

@@ -162,6 +162,8 @@ impl<P: Poller> Switch<P> {
     /// Queues a frame for every port of the network but the one it came from. Floods wait for
     /// nobody: where a queue is full, the frame is dropped for that port alone.
     fn flood(&mut self, from: PortIndex, network: usize, mut frame: Frame) {
+        // One copy for all, instead of one for each port at which it has to wait.
+        frame = self.pool.alone(frame);
         self.complete_for_all(from, network, &mut frame);
         let mut finished = None;
         let mut place = 0;
@@ -183,7 +185,7 @@ impl<P: Poller> Switch<P> {
     }
 
     fn flood_as_it_is(&mut self, target: PortIndex, frame: &Frame) {
-        let load = self.pool.load_of(frame);
+        let load = Load::of(frame);
         // Who would have to wait is dropped.
         match self.admit(target, &load, QUEUE_FRAMES_MAX).refusal() {
             Some(reason) => self.refuse(target, load.frames, reason),
@@ -245,7 +247,9 @@ impl<P: Poller> Switch<P> {
             self.pool.release(frame);
             return;
         }
-        port.queue.push(frame, self.now, &self.pool);
+        // It may wait for long, and is to keep no buffer in which others stand.
+        let frame = if port.blocked { self.pool.alone(frame) } else { frame };
+        port.queue.push(frame, self.now);
         if !port.blocked && !port.in_dirty {
             port.in_dirty = true;
             self.dirty.push(target);
@@ -293,7 +297,7 @@ impl<P: Poller> Switch<P> {
             port.tried_at = self.now;
             let sent = port.port.send(&Outbox::new(&port.queue, &self.pool));
             for _ in 0..sent.taken_frames {
-                let Some(frame) = port.queue.pop(&self.pool) else { break };
+                let Some(frame) = port.queue.pop() else { break };
                 port.counters.egress.sent_frames += 1;
                 port.counters.egress.sent_bytes += frame.len_bytes() as u64;
                 self.pool.release(frame);
@@ -325,7 +329,8 @@ impl<P: Poller> Switch<P> {
 
     fn block(&mut self, index: PortIndex, retry_after: Option<std::time::Duration>) {
         let now = self.now;
-        let Some(port) = self.port_mut(index) else { return };
+        let Some(port) = port_of(&mut self.members, index) else { return };
+        port.queue.stand_alone(&mut self.pool);
         if !port.blocked {
             port.blocked = true;
             port.progress_at = now;
@@ -349,7 +354,7 @@ impl<P: Poller> Switch<P> {
 
     fn drop_first(&mut self, index: PortIndex, reason: DropReason) {
         let Some(port) = port_of(&mut self.members, index) else { return };
-        if let Some(frame) = port.queue.pop(&self.pool) {
+        if let Some(frame) = port.queue.pop() {
             port.counters.egress.dropped.count(reason);
             self.pool.release(frame);
         }

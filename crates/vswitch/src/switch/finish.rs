@@ -38,7 +38,7 @@ impl<P: Poller> Switch<P> {
 
     /// What a frame that is not shared comes to at its only target, and what is to be done for it.
     pub(super) fn load(&mut self, target: PortIndex, frame: &Frame) -> (Load, Work) {
-        let whole = self.pool.load_of(frame);
+        let whole = Load::of(frame);
         if self.takes(target, &frame.offload) {
             (whole, Work::Nothing)
         } else if frame.offload.gso.is_none() {
@@ -132,7 +132,7 @@ impl<P: Poller> Switch<P> {
                 let held_bytes = frames * each_bytes;
                 (Load { frames, held_bytes, fresh_bytes: held_bytes }, Work::Segments)
             }
-            Err(_) => (self.pool.load_of(frame), Work::Impossible(DropReason::BadOffload)),
+            Err(_) => (Load::of(frame), Work::Impossible(DropReason::BadOffload)),
         }
     }
 

@@ -143,7 +143,7 @@ impl<P: Poller> Switch<P> {
         if let Some((source, _)) = state.watched.take() {
             self.poller.remove(source);
         }
-        while let Some(frame) = state.queue.pop(&self.pool) {
+        while let Some(frame) = state.queue.pop() {
             state.counters.egress.dropped.count(DropReason::Removed);
             self.pool.release(frame);
         }

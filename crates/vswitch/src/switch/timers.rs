@@ -127,7 +127,7 @@ impl<P: Poller> Switch<P> {
             if port.queue.oldest().is_none_or(|since| now.since(since) < QUEUE_AGE_MAX) {
                 return;
             }
-            let Some(frame) = port.queue.pop(&self.pool) else { return };
+            let Some(frame) = port.queue.pop() else { return };
             port.counters.egress.dropped.count(DropReason::Aged);
             self.pool.release(frame);
             self.offer_room(index);

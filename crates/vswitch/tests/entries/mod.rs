@@ -2,28 +2,45 @@
 
 use vswitch::FRAME_MAX_BYTES;
 use vswitch::fabric::{Fabric, PortIndex, PortPolicy, Settings, Verdict};
-use vswitch::framing::Deframer;
 use vswitch::{MacAddr, Nanos};
 
-/// Any bytes as a stream, cut as its first byte says.
+/// Any bytes as a stream into a port, cut as their first byte says: the frames that are whole come
+/// out, however they were cut, and the first length that cannot be ends the port.
+#[cfg(unix)]
 pub(crate) fn stream(bytes: &[u8]) {
-    let Some((cut, mut bytes)) = bytes.split_first() else { return };
-    let mut deframer = Deframer::default();
-    while !bytes.is_empty() {
-        let space = deframer.space();
-        assert!(!space.is_empty(), "no space, and no frame taken out");
-        let n = space.len().min(bytes.len()).min(usize::from(*cut) + 1);
-        space[..n].copy_from_slice(&bytes[..n]);
-        deframer.filled(n);
-        bytes = &bytes[n..];
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use vswitch::framing::whole_frames;
+    use vswitch::pool::Pool;
+    use vswitch::port::unix::StreamPort;
+    use vswitch::port::{Gone, Inbox, InboxBuffers, Port as _, Received};
+
+    let Some((cut, bytes)) = bytes.split_first() else { return };
+    let whole: Vec<_> = whole_frames(bytes).collect();
+    let frames = whole.iter().map_while(|frame| frame.as_ref().ok());
+    frames.clone().for_each(|frame| assert!((1..=FRAME_MAX_BYTES).contains(&frame.len())));
+    let (mut near, far) = UnixStream::pair().expect("a pair of sockets");
+    let mut port = StreamPort::new(far.into());
+    // Each frame may keep a buffer of 64 KiB, since nobody takes them out of the inbox.
+    let (mut buffers, mut pool) = (InboxBuffers::default(), Pool::new(1 << 30));
+    let mut inbox = Inbox::new(&mut buffers, &mut pool);
+    for piece in bytes.chunks(usize::from(*cut) + 1) {
+        near.write_all(piece).expect("the port reads");
         loop {
-            match deframer.next_frame() {
-                Ok(Some(frame)) => assert!((1..=FRAME_MAX_BYTES).contains(&frame.len())),
-                Ok(None) => break,
-                Err(_) => return,
+            match port.receive(&mut inbox) {
+                Received::More => {}
+                Received::Drained => break,
+                Received::Gone(Gone::Framing { .. }) => {
+                    assert!(whole.last().is_some_and(Result::is_err));
+                    assert_eq!(inbox.len_frames(), frames.count());
+                    return;
+                }
+                other => panic!("{other:?}"),
             }
         }
     }
+    assert_eq!(inbox.len_frames(), whole.len());
 }
 
 /// Any bytes as frames into a fabric of three ports; what is forwarded goes to another port.

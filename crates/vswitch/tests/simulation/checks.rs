@@ -15,9 +15,8 @@ use crate::world::{End, Kind};
 /// The switch may keep a frame between two sound guests for so long. They read within 50 µs; the
 /// rest is the loop's own time, in which it may serve every other port once.
 const SOUND_DELAY_MAX: Duration = Duration::from_millis(20);
-/// no longer than 2 ms; the loop may see it a round later.
-/// A target that takes nothing for 25 ms is waited for no longer, and within a second after that not
-/// for longer than 2 ms; the loop may see it a round later.
+/// A target that takes nothing for 25 ms is waited for no longer; in the second after that, for no
+/// longer than 2 ms. The loop may see it a round later.
 const PATIENCE_MAX: Duration = Duration::from_millis(27);
 const WAIT_MAX: Duration = Duration::from_millis(4);
 const PATIENCE: Duration = Duration::from_millis(25);

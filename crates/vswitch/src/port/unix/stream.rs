@@ -8,59 +8,58 @@ use nix::sys::socket::{MsgFlags, recv, sendmsg};
 
 use super::{platform, socket_buffers};
 use crate::counters::DropReason;
-use crate::framing::{Deframer, PREFIX_BYTES, prefix};
+use crate::frame::FRAME_MAX_BYTES;
+use crate::framing::{FramingError, PREFIX_BYTES, whole_frames};
 use crate::poller::Source;
-use crate::pool::SizeClass;
+use crate::pool::{Buffer, Run, SizeClass};
 use crate::port::upkeep::next_tidying;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 use crate::time::Nanos;
 
-/// How many frames one call takes out of what was read, and how many bytes of the pool they may
-/// keep: what one port holds is to be a small part of it.
-const RECEIVE_FRAMES_MAX: usize = 64;
-const RECEIVE_BYTES_MAX: usize = 256 << 10;
+/// How many frames one call takes out of what was read.
+const RECEIVE_FRAMES_MAX: usize = 1024;
+
+/// A port whose calls take no more frames than this, and have their buffer full, reads into bigger
+/// ones.
+const FEW_FRAMES: usize = RECEIVE_FRAMES_MAX / 5;
 
 /// How many frames, and how many bytes, one call writes at most.
-const SEND_FRAMES_MAX: usize = 256;
+const SEND_FRAMES_MAX: usize = 512;
 const SEND_BYTES_MAX: usize = 256 << 10;
 
-/// How many bytes one call writes towards a reader that is slower than its sender, and how many
-/// calls do so after each time that the stream was full. The kernel gives back a stream's room by
-/// the piece in which it took it, when the reader has read all of it: in big pieces a slow reader
-/// would look stalled between one and the next.
-const SEND_BYTES_MAX_WHEN_FULL: usize = 16 << 10;
-const CALLS_AFTER_FULL: u32 = 256;
+/// How many bytes one call writes towards a slow reader, and how many calls do so each time that
+/// it showed to be one. The kernel gives back a stream's room by the piece in which it took it,
+/// when the reader has read all of it: in big pieces a slow reader would look stalled between one
+/// and the next.
+const SEND_BYTES_MAX_WHEN_SLOW: usize = 16 << 10;
+const SLOW_CALLS: u32 = 256;
 
-/// Frames up to this size are copied together with their prefixes into one piece; bigger ones are
-/// written from where they are. A copy of so few bytes costs less than one more piece for the
-/// kernel.
-const GATHERED_FRAME_MAX_BYTES: usize = 4096;
+/// So many calls in a row that the kernel takes nothing of show a slow reader: a stream that is
+/// merely full is written again only when it has room.
+const REFUSED_CALLS_MAX: u32 = 2;
 
 /// A connected stream.
 #[derive(Debug)]
 pub struct StreamPort {
     socket: OwnedFd,
     generation: u32,
-    deframer: Deframer,
-    /// What was gathered for the write that runs now.
-    gathered: Vec<u8>,
+    /// What was read and not passed on: the beginning of a frame, as a rule.
+    kept: Vec<u8>,
+    /// There are whole frames in it.
+    has_whole: bool,
+    /// What it reads into: big reads for big frames, so that no call takes too many.
+    class: SizeClass,
     /// The end of a frame of which the kernel took only the beginning. It goes before all else.
     rest: Vec<u8>,
     /// How much of `rest` is written already.
     rest_written: usize,
     /// For so many calls more, the reader is taken for a slow one.
     slow_calls: u32,
+    /// How many calls in a row the kernel took nothing of.
+    refused_calls: u32,
     /// Something was read or written since memory was last looked after.
     was_used: bool,
     tidy_at: Nanos,
-}
-
-/// One piece of a write.
-enum Piece {
-    /// This range of the gathered bytes.
-    Gathered(std::ops::Range<usize>),
-    /// The frame at this place of the outbox.
-    Frame(usize),
 }
 
 impl StreamPort {
@@ -79,11 +78,13 @@ impl StreamPort {
         Self {
             socket,
             generation,
-            deframer: Deframer::default(),
-            gathered: Vec::new(),
+            kept: Vec::new(),
+            has_whole: false,
+            class: SizeClass::Full,
             rest: Vec::new(),
             rest_written: 0,
             slow_calls: 0,
+            refused_calls: 0,
             was_used: false,
             tidy_at: Nanos(0),
         }
@@ -94,27 +95,43 @@ impl StreamPort {
         if std::mem::take(&mut self.was_used) {
             return;
         }
-        self.deframer.shrink();
-        self.gathered = Vec::new();
-        if self.rest.is_empty() {
-            self.rest = Vec::new();
+        for memory in [&mut self.kept, &mut self.rest] {
+            if memory.is_empty() {
+                *memory = Vec::new();
+            }
         }
     }
 
     /// Writes what is left of a frame begun before.
     fn write_rest(&mut self) -> io::Result<()> {
-        while self.rest_written < self.rest.len() {
-            let left = [IoSlice::new(&self.rest[self.rest_written..])];
-            self.rest_written += self.write(&left)?;
+        let rest = std::mem::take(&mut self.rest);
+        let mut done = Ok(());
+        while done.is_ok() && self.rest_written < rest.len() {
+            let left = [IoSlice::new(&rest[self.rest_written..])];
+            done = self.write(&left).map(|written| self.rest_written += written);
         }
+        self.rest = rest;
+        done?;
         self.rest.clear();
         self.rest_written = 0;
         Ok(())
     }
 
-    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let flags = platform::STREAM_SEND_FLAGS;
-        Ok(sendmsg::<()>(self.socket.as_raw_fd(), pieces, &[], flags, None)?)
+        match sendmsg::<()>(self.socket.as_raw_fd(), pieces, &[], flags, None) {
+            Ok(written) => {
+                self.refused_calls = 0;
+                Ok(written)
+            }
+            Err(errno) => {
+                self.refused_calls += 1;
+                if self.refused_calls >= REFUSED_CALLS_MAX {
+                    self.slow_calls = SLOW_CALLS;
+                }
+                Err(errno.into())
+            }
+        }
     }
 
     /// Writes the outbox's first frames; how many the stream has taken.
@@ -122,40 +139,10 @@ impl StreamPort {
         if outbox.is_empty() {
             return Ok(0);
         }
-        let mut gathered = std::mem::take(&mut self.gathered);
-        gathered.clear();
-        let mut pieces = arrayvec::ArrayVec::<Piece, { 2 * SEND_FRAMES_MAX }>::new();
         let bytes_max = self.bytes_max();
-        let (mut frames, mut bytes, mut piece_start) = (0, 0, 0);
-        for (place, frame) in outbox.iter().enumerate().take(SEND_FRAMES_MAX) {
-            if place > 0 && bytes + frame.len() > bytes_max {
-                break;
-            }
-            bytes += PREFIX_BYTES + frame.len();
-            frames += 1;
-            gathered.extend_from_slice(&prefix(frame.len()));
-            if frame.len() <= GATHERED_FRAME_MAX_BYTES {
-                gathered.extend_from_slice(frame);
-            } else {
-                pieces.push(Piece::Gathered(piece_start..gathered.len()));
-                pieces.push(Piece::Frame(place));
-                piece_start = gathered.len();
-            }
-        }
-        if piece_start < gathered.len() {
-            pieces.push(Piece::Gathered(piece_start..gathered.len()));
-        }
-        let slices: arrayvec::ArrayVec<IoSlice<'_>, { 2 * SEND_FRAMES_MAX }> = pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Gathered(range) => IoSlice::new(&gathered[range.clone()]),
-                Piece::Frame(place) => IoSlice::new(outbox.bytes(*place)),
-            })
-            .collect();
-        let written = self.write(&slices);
-        drop(slices);
-        self.gathered = gathered;
-        Ok(self.taken(outbox, frames, written?))
+        let (pieces, frames) = outbox.framed::<SEND_FRAMES_MAX>(SEND_FRAMES_MAX, bytes_max);
+        let written = self.write(&pieces)?;
+        Ok(self.taken(outbox, frames, written))
     }
 
     /// How many bytes the next call writes at most.
@@ -164,7 +151,7 @@ impl StreamPort {
             return SEND_BYTES_MAX;
         }
         self.slow_calls -= 1;
-        SEND_BYTES_MAX_WHEN_FULL
+        SEND_BYTES_MAX_WHEN_SLOW
     }
 
     /// How many frames begin within the `written` bytes. The end of the last, where it was cut, is
@@ -174,42 +161,82 @@ impl StreamPort {
             if written == 0 {
                 return place;
             }
-            let frame = outbox.bytes(place);
-            let whole = PREFIX_BYTES + frame.len();
-            if written < whole {
-                let head = prefix(frame.len());
-                self.rest.extend_from_slice(&head[written.min(PREFIX_BYTES)..]);
-                self.rest.extend_from_slice(&frame[written.saturating_sub(PREFIX_BYTES)..]);
+            let framed = outbox.framed_bytes(place);
+            if written < framed.len() {
+                self.rest.extend_from_slice(&framed[written..]);
                 return place + 1;
             }
-            written -= whole;
+            written -= framed.len();
         }
         frames
     }
 
-    /// Puts whole frames into the inbox; `None` when there are no more.
-    fn deframe(&mut self, inbox: &mut Inbox<'_>) -> Option<Received> {
-        let mut kept_bytes = 0;
-        for _ in 0..RECEIVE_FRAMES_MAX {
-            match self.deframer.peek_frame() {
-                Ok(None) => return None,
-                Ok(Some(_)) if kept_bytes >= RECEIVE_BYTES_MAX => return Some(Received::More),
-                Ok(Some(frame)) => {
-                    kept_bytes += SizeClass::fitting(frame.len()).bytes();
-                    if !inbox.copy(frame) {
-                        return Some(Received::NoBuffers);
-                    }
-                    let _ = self.deframer.next_frame();
+    /// A buffer that holds what was kept and more.
+    fn buffer(&self, inbox: &mut Inbox<'_>) -> Option<Buffer> {
+        // More was kept of a bigger buffer full of small frames.
+        let is_enough = self.kept.len() <= PREFIX_BYTES + FRAME_MAX_BYTES;
+        let big = match self.class {
+            SizeClass::Full if is_enough => None,
+            _ => inbox.take_buffer(SizeClass::Run),
+        };
+        big.or_else(|| is_enough.then(|| inbox.take_buffer(SizeClass::Full))?)
+    }
+
+    /// Reads behind what was kept, into `buffer`; how many bytes stand there then, and whether
+    /// there may be more to read.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<(usize, bool), Received> {
+        let (kept, space) = buffer.split_at_mut(self.kept.len());
+        kept.copy_from_slice(&self.kept);
+        if self.has_whole {
+            return Ok((kept.len(), true));
+        }
+        match recv(self.socket.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => Err(Received::Gone(Gone::Closed)),
+            Ok(len) => {
+                self.was_used = true;
+                Ok((kept.len() + len, len == space.len()))
+            }
+            Err(nix::Error::EAGAIN) => Err(Received::Drained),
+            Err(nix::Error::EINTR) => Err(Received::More),
+            Err(nix::Error::ECONNRESET) => Err(Received::Gone(Gone::Closed)),
+            Err(errno) => Err(Received::Gone(Gone::Os(errno.into()))),
+        }
+    }
+
+    /// Makes frames of what is whole of the run's first `filled` bytes, and keeps the rest.
+    fn make_frames(
+        &mut self,
+        inbox: &mut Inbox<'_>,
+        run: &Run,
+        filled: usize,
+    ) -> Result<(), FramingError> {
+        let (mut end, mut frames) = (0, 0);
+        let mut broken = None;
+        while let Some(next) = whole_frames(&inbox.run_bytes(run)[end..filled]).next() {
+            match next {
+                _ if frames == RECEIVE_FRAMES_MAX => break,
+                Ok(range) => {
+                    let range = end + range.start..end + range.end;
+                    end = range.end;
+                    frames += 1;
+                    inbox.arrived_in_run(run, range);
                 }
                 Err(error) => {
-                    inbox.reject(DropReason::BadFraming, 0);
-                    return Some(Received::Gone(Gone::Framing {
-                        length_bytes: error.length_bytes,
-                    }));
+                    broken = Some(error);
+                    break;
                 }
             }
         }
-        Some(Received::More)
+        self.has_whole = frames == RECEIVE_FRAMES_MAX;
+        let is_full = filled == inbox.run_bytes(run).len();
+        self.class = match frames {
+            RECEIVE_FRAMES_MAX => SizeClass::Full,
+            _ if is_full && frames <= FEW_FRAMES => SizeClass::Run,
+            _ => self.class,
+        };
+        self.kept.clear();
+        self.kept.extend_from_slice(&inbox.run_bytes(run)[end..filled]);
+        broken.map_or(Ok(()), Err)
     }
 }
 
@@ -219,26 +246,24 @@ impl Port for StreamPort {
     }
 
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
-        if let Some(received) = self.deframe(inbox) {
-            return received;
-        }
-        let space = self.deframer.space();
-        let space_len = space.len();
-        match recv(self.socket.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) {
-            Ok(0) => Received::Gone(Gone::Closed),
-            Ok(len) => {
-                self.was_used = true;
-                self.deframer.filled(len);
-                match self.deframe(inbox) {
-                    Some(received) => received,
-                    None if len == space_len => Received::More,
-                    None => Received::Drained,
-                }
+        let Some(mut buffer) = self.buffer(inbox) else { return Received::NoBuffers };
+        let (filled, is_more) = match self.read(&mut buffer) {
+            Ok(read) => read,
+            Err(received) => {
+                inbox.put_back(buffer);
+                return received;
             }
-            Err(nix::Error::EAGAIN) => Received::Drained,
-            Err(nix::Error::EINTR) => Received::More,
-            Err(nix::Error::ECONNRESET) => Received::Gone(Gone::Closed),
-            Err(errno) => Received::Gone(Gone::Os(errno.into())),
+        };
+        let run = inbox.begin_run(buffer);
+        let made = self.make_frames(inbox, &run, filled);
+        inbox.end_run(run);
+        match made {
+            Err(error) => {
+                inbox.reject(DropReason::BadFraming, 0);
+                Received::Gone(Gone::Framing { length_bytes: error.length_bytes })
+            }
+            Ok(()) if is_more || self.has_whole => Received::More,
+            Ok(()) => Received::Drained,
         }
     }
 
@@ -256,17 +281,13 @@ impl Port for StreamPort {
 
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
         self.was_used = true;
-        let sent = match self.write_rest().and_then(|()| self.write_frames(outbox)) {
+        match self.write_rest().and_then(|()| self.write_frames(outbox)) {
             Ok(frames) if !self.rest.is_empty() => {
                 Sent::until(frames, SendFault::Full { retry_after: None })
             }
             Ok(frames) => Sent::all(frames),
             Err(error) => Sent::until(0, write_fault(error)),
-        };
-        if let Some(SendFault::Full { .. }) = sent.then {
-            self.slow_calls = CALLS_AFTER_FULL;
         }
-        sent
     }
 }
 
@@ -279,3 +300,6 @@ fn write_fault(error: io::Error) -> SendFault {
         _ => SendFault::Gone(Gone::Os(error)),
     }
 }
+
+/// What is kept, and one byte more, always find room in a buffer.
+const _: () = assert!(SizeClass::Full.bytes() > PREFIX_BYTES + FRAME_MAX_BYTES);

@@ -45,10 +45,10 @@ impl Hand {
     fn send(&mut self, port: &mut dyn Port, frames: &[&[u8]]) -> Sent {
         let mut queue = EgressQueue::new();
         for frame in frames {
-            queue.push(self.pool.copy(frame).expect("room"), Nanos(0), &self.pool);
+            queue.push(self.pool.copy(frame).expect("room"), Nanos(0));
         }
         let sent = port.send(&Outbox::new(&queue, &self.pool));
-        while let Some(frame) = queue.pop(&self.pool) {
+        while let Some(frame) = queue.pop() {
             self.pool.release(frame);
         }
         sent
