@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::failure::{Failure, Result};
+use crate::guest_image::{GuestImage, QEMU, QEMU_PACKAGE};
+use crate::tools;
 use crate::workspace::Workspace;
 
 /// Measures the switch beside bare relays and its peers, in interleaved rounds.
@@ -43,6 +45,9 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     let mut command = Command::new(bench);
     command.arg("--vswitch").arg(vswitch);
     command.arg("--json").arg(&json).arg("--svg").arg(&svg).arg("--markdown").arg(&markdown);
+    if !arguments.quick {
+        command.args(guest_options(&workspace));
+    }
     command.args(arguments.quick.then_some("--quick")).args(&arguments.options);
     let status = command.status().map_err(|error| Failure::new("start the bench", error))?;
     if !status.success() {
@@ -52,6 +57,21 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
         record(&workspace.root, &markdown, &svg)?;
     }
     Ok(())
+}
+
+/// The image of QEMU's guests, where QEMU is; what cannot be made is said, and left out.
+fn guest_options(workspace: &Workspace) -> Vec<OsString> {
+    let image = tools::find(QEMU, QEMU_PACKAGE).and_then(|_| GuestImage::make(workspace));
+    match image {
+        Ok(GuestImage { kernel, initramfs }) => {
+            ["--guest-kernel".into(), kernel.into(), "--guest-initrd".into(), initramfs.into()]
+                .into()
+        }
+        Err(failure) => {
+            eprintln!("bench: nothing between QEMU guests: {failure}");
+            Vec::new()
+        }
+    }
 }
 
 /// Replaces what the page says was measured.

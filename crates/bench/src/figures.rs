@@ -13,6 +13,8 @@ pub(crate) enum Figure {
     KiloframesPerSecond,
     /// What arrived, in Gbit/s: whole frames of a load, the payload of TCP.
     GbitPerSecond,
+    /// The payload of TCP between emulated guests, in Mbit/s.
+    MegabitPerSecond,
     /// Frames sent that did not arrive, in percent.
     LossPercent,
     /// CPU time of the switch's process per frame that arrived, in microseconds.
@@ -43,6 +45,7 @@ impl Figure {
         match self {
             Self::KiloframesPerSecond => "kframes/s",
             Self::GbitPerSecond => "Gbit/s",
+            Self::MegabitPerSecond => "Mbit/s",
             Self::LossPercent => "loss %",
             Self::CpuMicrosPerFrame => "CPU µs/frame",
             Self::MachineMicrosPerFrame => "machine µs/frame",
@@ -109,6 +112,17 @@ pub(crate) fn of_transfer(transfer: &crate::load::Transfer) -> Figures {
     if let Some(cpu) = transfer.used.process {
         let gigabytes = transfer.bytes / 1e9;
         figures.insert(Figure::CpuSecondsPerGigabyte, cpu.as_secs_f64() / gigabytes);
+    }
+    figures
+}
+
+/// Of so many bytes from one guest to another.
+pub(crate) fn of_guests(bytes: u64, took: Duration, used: &Used) -> Figures {
+    let bytes = bytes as f64;
+    let rate = bytes * 8.0 / took.as_secs_f64() / 1e6;
+    let mut figures = Figures::from([(Figure::MegabitPerSecond, rate)]);
+    if let Some(cpu) = used.process {
+        figures.insert(Figure::CpuSecondsPerGigabyte, cpu.as_secs_f64() / (bytes / 1e9));
     }
     figures
 }

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::cases::{self, Case, Contender, Times};
 use crate::failure::{Failure, Result, Trying as _};
 use crate::report::{self, Machine, Run};
-use crate::subject::Programs;
+use crate::subject::{Image, Programs};
 use crate::system::namespace;
 use crate::{relay, rounds};
 
@@ -38,6 +38,12 @@ struct BenchArguments {
     /// The switch's program
     #[arg(long, default_value = "target/release/vswitch")]
     vswitch: PathBuf,
+    /// What QEMU's guests boot: a kernel; without it nothing is measured between guests
+    #[arg(long, value_name = "FILE", requires = "guest_initrd")]
+    guest_kernel: Option<PathBuf>,
+    /// Their initial file system (`cargo xtask guest-image` makes both)
+    #[arg(long, value_name = "FILE", requires = "guest_kernel")]
+    guest_initrd: Option<PathBuf>,
     /// A few cases, three short rounds each: under two minutes, and no more than a first look
     #[arg(long)]
     quick: bool,
@@ -101,9 +107,15 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
     ))?;
     let own = std::env::current_exe().trying("find this program")?;
     namespace::enter()?;
-    let programs = Programs { vswitch, own };
-    let runs: usize = cases.iter().map(|case| case.contenders.len()).sum::<usize>() * rounds;
-    let about_s = runs as f64 * (seconds * 1.25 + 0.6);
+    let files = arguments.guest_kernel.clone().zip(arguments.guest_initrd.clone());
+    let guest = files.map(|(kernel, initramfs)| Image { kernel, initramfs });
+    let programs = Programs { vswitch, own, guest };
+    let runs: usize = cases.iter().map(|case| case.contenders.len() * case.rounds(rounds)).sum();
+    let case_s = |case: &Case| -> f64 {
+        let round_s: f64 = case.contenders.iter().map(|it| it.load.run_s(seconds)).sum();
+        round_s * case.rounds(rounds) as f64
+    };
+    let about_s: f64 = cases.iter().map(case_s).sum();
     let minutes = (about_s / 60.0).ceil();
     println!("{} cases, {rounds} rounds each, {runs} runs: about {minutes} min", cases.len());
     let started = Instant::now();

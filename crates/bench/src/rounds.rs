@@ -66,7 +66,7 @@ pub(crate) fn run(
 ) -> Outcome {
     let mut left_out: Vec<Option<String>> = case.contenders.iter().map(why_left_out).collect();
     let mut told: Vec<Vec<Option<Figures>>> = vec![Vec::new(); case.contenders.len()];
-    for round in 0..rounds {
+    for round in 0..case.rounds(rounds) {
         let mut order: Vec<usize> = (0..case.contenders.len()).collect();
         if round % 2 == 1 {
             order.reverse();
@@ -112,10 +112,10 @@ fn why_left_out(contender: &Contender) -> Option<String> {
 fn run_undisturbed(contender: &Contender, programs: &Programs) -> Result<Figures> {
     let mut last = None;
     for _ in 0..REPEATS_MAX {
-        let rig = contender.subject.start(&contender.wiring, programs)?;
+        let mut rig = contender.subject.start(&contender.wiring, programs)?;
         let started = Instant::now();
         let meter = Meter::start(None)?;
-        let figures = run_once(contender, &rig)?;
+        let figures = run_once(contender, &mut rig)?;
         if !figures::was_disturbed(&meter.stop()?, started.elapsed()) {
             return Ok(figures);
         }
@@ -124,7 +124,7 @@ fn run_undisturbed(contender: &Contender, programs: &Programs) -> Result<Figures
     last.ok_or_else(|| Failure::new("run", "not once"))
 }
 
-fn run_once(contender: &Contender, rig: &Rig) -> Result<Figures> {
+fn run_once(contender: &Contender, rig: &mut Rig) -> Result<Figures> {
     match &contender.load {
         Load::Saturate(load) => saturate(load, rig),
         Load::Memory(load) => {
@@ -146,8 +146,20 @@ fn run_once(contender: &Contender, rig: &Rig) -> Result<Figures> {
             let hosts = hosts.ok_or_else(|| Failure::new("run TCP", "there are no hosts"))?;
             Ok(figures::of_transfer(&tcp.run(hosts, rig.pid())?))
         }
+        Load::Guests { mebibytes } => between_guests(*mebibytes, rig),
         Load::Idle(time) => idle(*time, rig),
     }
+}
+
+fn between_guests(mebibytes: u32, rig: &mut Rig) -> Result<Figures> {
+    let pid = rig.pid();
+    let guests = rig.guests.as_mut();
+    let guests = guests.ok_or_else(|| Failure::new("run TCP", "there are no guests"))?;
+    // Addresses are resolved and learnt.
+    guests.transfer(1)?;
+    let meter = Meter::start(pid)?;
+    let took = guests.transfer(mebibytes)?;
+    Ok(figures::of_guests(u64::from(mebibytes) << 20, took, &meter.stop()?))
 }
 
 fn saturate(load: &Saturate, rig: &Rig) -> Result<Figures> {

@@ -61,11 +61,13 @@ wait_for_addresses() {
 serve() {
   # A listener's standard input must not end, or it tells its peer that it wants nothing more.
   mkfifo /tmp/silence
-  while read -r command a b; do
+  while read -r command a b c; do
     case $command in
       ping) answer_ping "$a" "$b" ;;
       send) answer_send "$a" "$b" ;;
       receive) answer_receive "$a" ;;
+      pour) answer_pour "$a" "$b" "$c" ;;
+      drain) answer_drain "$a" ;;
       poweroff) break ;;
       *) say "failed unknown command: $command" ;;
     esac
@@ -94,6 +96,19 @@ answer_receive() {
   cmp -s /numbers /tmp/received && whole=yes || whole=no
   rm -f /tmp/received
   say "receive $1 bytes=$bytes whole=$whole"
+}
+
+# pour ADDR PORT MIB: so many MiB of zeros over TCP.
+answer_pour() {
+  dd if=/dev/zero bs=64k count=$(($3 * 16)) 2>/dev/null | nc -w 10 "$1" "$2" >/dev/null
+  say "pour $1 status=$?"
+}
+
+# drain PORT: takes one TCP connection, and says how many blocks of 64 KiB it brought, whole and cut.
+answer_drain() {
+  say "draining $1"
+  told=$(nc -l -p "$1" <>/tmp/silence | dd of=/dev/null bs=64k iflag=fullblock 2>&1)
+  say "drain $1 blocks=$(echo "$told" | sed -n 's/ records in$//p')"
 }
 
 main

@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod footprint;
+mod guests;
 mod interfaces;
 mod latency;
 mod streams;
@@ -47,8 +48,31 @@ pub(crate) enum Load {
     PingPong { ping_pong: PingPong, pinned: bool },
     /// A TCP connection.
     Tcp(Tcp),
+    /// A TCP connection between two emulated guests.
+    Guests { mebibytes: u32 },
     /// Nothing.
     Idle(Duration),
+}
+
+impl Load {
+    /// How many rounds there are of it at most: guests take long to boot. Fewer
+    /// than six give no interval.
+    pub(crate) const fn rounds_max(&self) -> usize {
+        if matches!(self, Self::Guests { .. }) { 6 } else { usize::MAX }
+    }
+
+    /// About how long a run is whose load takes `seconds`, start and end included.
+    pub(crate) fn run_s(&self, seconds: f64) -> f64 {
+        if matches!(self, Self::Guests { .. }) { 15.0 } else { seconds * 1.25 + 0.6 }
+    }
+}
+
+impl Case {
+    /// How many rounds it has when `rounds` are asked for.
+    pub(crate) fn rounds(&self, rounds: usize) -> usize {
+        let most = self.contenders.iter().map(|contender| contender.load.rounds_max());
+        most.fold(rounds, usize::min)
+    }
 }
 
 /// What a figure of ours is to be.
@@ -122,6 +146,7 @@ pub(crate) fn all(times: Times) -> Vec<Case> {
     let mut cases = datagrams::cases(times);
     cases.extend(streams::cases(times));
     cases.extend(interfaces::cases(times));
+    cases.extend(guests::cases());
     cases.extend(latency::cases(times));
     cases.extend(footprint::cases(times));
     cases

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod direct;
+mod guests;
 mod ovs;
 mod relay;
 mod vde;
@@ -16,6 +17,7 @@ use crate::load::Place;
 use crate::system::namespace::Namespace;
 use crate::system::process::Process;
 
+pub(crate) use guests::{Card, Guests, Image};
 pub(crate) use wiring::Wiring;
 
 /// Something that joins ends.
@@ -79,7 +81,7 @@ impl Subject {
             Self::Vde => vde::start(wiring),
             Self::KernelBridge => bridge::start(wiring),
             Self::Ovs => ovs::start(wiring),
-            Self::Direct => direct::start(wiring),
+            Self::Direct => direct::start(wiring, programs),
         }
     }
 }
@@ -91,6 +93,8 @@ pub(crate) struct Programs {
     pub(crate) vswitch: PathBuf,
     /// This program, as a relay.
     pub(crate) own: PathBuf,
+    /// What QEMU's guests boot, if it is there.
+    pub(crate) guest: Option<Image>,
 }
 
 /// Something wired and running. All of it goes when this is dropped, the processes first.
@@ -104,6 +108,8 @@ pub(crate) struct Rig {
     pub(crate) places: Vec<Place>,
     /// The two hosts of a TCP connection: which talks to which address.
     pub(crate) hosts: Option<Hosts>,
+    /// Two guests that can reach each other.
+    pub(crate) guests: Option<Guests>,
     /// Namespaces that nobody else holds.
     keep: Vec<Arc<Namespace>>,
     directory: tempfile::TempDir,
@@ -128,6 +134,7 @@ impl Rig {
             others: Vec::new(),
             places: Vec::new(),
             hosts: None,
+            guests: None,
             keep: Vec::new(),
             directory,
         })

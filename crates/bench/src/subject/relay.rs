@@ -68,7 +68,7 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, vnet: bo
             rig.process = Some(host.inside(move || ready(command))?);
             plug_a_guest(&mut rig, programs, host, inwards)?;
         }
-        Wiring::Datagrams { .. } | Wiring::TapToBridge { .. } => {
+        Wiring::Datagrams { .. } | Wiring::TapToBridge { .. } | Wiring::Guests(_) => {
             return Err(Failure::new("wire a relay", "it has two ends and no ports beside them"));
         }
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::wiring::{self, ADDRESSES, Wiring, datagram_place, socket_path};
-use super::{Hosts, Programs, Rig, relay};
+use super::{Card, Guests, Hosts, Programs, Rig, relay};
 use crate::failure::Result;
 use crate::load::Place;
 use crate::system::namespace::Namespace;
@@ -56,6 +56,7 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, options: &[&str]) -> R
             let server = wiring::move_to_a_host(&host, &lan, ADDRESSES[1], mtu)?;
             rig.hosts = Some(Hosts { client, server, server_address: ADDRESSES[1] });
         }
+        Wiring::Guests(card) => start_guests(&mut rig, run, card)?,
         Wiring::HostAndGuest { inwards } => {
             let host = wiring::host_with_bridge(1500, Some(ADDRESSES[0]))?;
             run.datagrams(rig.path(), 1);
@@ -73,6 +74,21 @@ fn start_taps(rig: &mut Rig, mut run: Run<'_>, mtu: u32, offload: bool) -> Resul
     run.port("tap:t1".to_owned());
     rig.process = Some(run.start_in(&host)?);
     wiring::move_taps(rig, &host, mtu, offload)
+}
+
+fn start_guests(rig: &mut Rig, mut run: Run<'_>, card: Card) -> Result<()> {
+    let kind = match card {
+        Card::Stream => "stream",
+        Card::Datagrams => "unixgram",
+    };
+    let ports = [0, 1].map(|end| socket_path(rig.path(), end));
+    for port in &ports {
+        run.port(format!("{kind}:{}", port.display()));
+    }
+    rig.process = Some(run.start()?);
+    let cards = [0, 1].map(|end| card.to(&rig.path().join(format!("end{end}")), &ports[end]));
+    rig.guests = Some(Guests::boot(run.programs.guest.as_ref(), cards)?);
+    Ok(())
 }
 
 /// The MTU that lets frames of this length through.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Hosts, Rig};
+use super::{Card, Hosts, Rig};
 use crate::failure::Result;
 use crate::load::Place;
 use crate::system::namespace::Namespace;
@@ -28,6 +28,8 @@ pub(crate) enum Wiring {
     /// A namespace behind unix datagrams, the host's own stack on a bridge; `inwards` if the host
     /// sends.
     HostAndGuest { inwards: bool },
+    /// Two guests under QEMU, with such cards.
+    Guests(Card),
 }
 
 /// The address of each host, in the order in which they are made.

@@ -1,6 +1,6 @@
 //! A process that is measured, and ends with its handle.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,13 @@ impl Process {
                 return Ok(line);
             }
         }
+    }
+
+    /// Writes a line to its stdin.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<()> {
+        let stdin = self.child.stdin.as_mut();
+        let stdin = stdin.ok_or_else(|| Failure::new(&self.name, "it does not listen"))?;
+        writeln!(stdin, "{line}").trying(format_args!("tell {} {line:?}", self.name))
     }
 
     fn signal(&self, signal: Signal) {
