@@ -1,6 +1,7 @@
 //! What `run` and `exec` share: options, logging, starting a service on this machine, its counters.
 
 use std::io;
+use std::num::NonZeroUsize;
 
 use vswitchd::Service;
 use vswitchd::access::Access;
@@ -51,7 +52,15 @@ impl NetworkOptions {
 
 /// Brings a service up, or says why not.
 pub(crate) fn start(network: Network) -> Result<Service<HostPlatform>, Failure> {
-    Service::start(&mut HostPlatform::default(), network)
+    start_on(network, NonZeroUsize::MIN)
+}
+
+/// The same on so many threads.
+pub(crate) fn start_on(
+    network: Network,
+    threads: NonZeroUsize,
+) -> Result<Service<HostPlatform>, Failure> {
+    Service::start_on(&mut HostPlatform::default(), network, threads)
         .map_err(|error| Failure::new("start the switch", error))
 }
 
@@ -81,6 +90,7 @@ pub(crate) fn counters_table(stopped: &Stopped) -> String {
     let rows: Vec<Vec<String>> = stopped
         .ports
         .iter()
+        .chain(&stopped.trunks)
         .map(|port| {
             let drops: Vec<String> =
                 port.drops.iter().map(|(reason, frames)| format!("{reason} {frames}")).collect();

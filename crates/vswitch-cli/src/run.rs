@@ -1,5 +1,6 @@
 //! `vswitch run`.
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use vswitchd::config::{Network, PortSpec, UplinkSpec};
@@ -34,15 +35,29 @@ pub(crate) struct Arguments {
     /// when nothing happens, and makes round trips shorter where there are processors to spare
     #[arg(long)]
     busy_poll: bool,
+
+    /// Spread the uplink and the ports over so many threads, in turn; no more than there are of
+    /// them. For machines with processors to spare and traffic that one does not carry: each thread
+    /// has buffers of its own, and frames between two threads are copied twice more. Linux only
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    threads: NonZeroUsize,
+}
+
+/// The most threads that can be asked for: each two have a trunk between them.
+const THREADS_MAX: usize = 64;
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= THREADS_MAX);
+    number.ok_or_else(|| format!("a number from 1 to {THREADS_MAX} is expected"))
 }
 
 pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { network, uplink, ports, busy_poll } = arguments;
+    let Arguments { network, uplink, ports, busy_poll, threads } = arguments;
     host::start_logging(network.log_format);
     let access = network.access()?;
     let network = Network { name: network.name, uplink, ports, access };
     let caught = signals::catch()?;
-    let mut service = host::start(network)?;
+    let mut service = host::start_on(network, threads)?;
     service.set_busy_poll(busy_poll);
     let stop = service.handle();
     let signals = caught.on_termination(move || stop.stop())?;

@@ -89,6 +89,35 @@ fn ready_is_one_line_and_each_signal_a_clean_end() {
     }
 }
 
+/// Two threads: both carry, both end, and what passed between them is told apart from the ports.
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_share_the_ports() {
+    let dir = testkit::scratch_dir();
+    let one = start(dir.path(), vswitch(&two_ports(dir.path())));
+    assert_eq!(one.ready.get("threads"), None);
+    let ended = one.end(Signal::SIGTERM);
+    assert_eq!(ended.stopped.get("trunks"), None);
+    let running = start(dir.path(), vswitch(&format!("{} --threads 2", two_ports(dir.path()))));
+    assert_eq!(running.ready["threads"], 2);
+    carries(dir.path());
+    let ended = running.end(Signal::SIGTERM);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let (ports, trunks) = (&ended.stopped["ports"], &ended.stopped["trunks"]);
+    assert_eq!((&ports[0]["name"], &ports[1]["name"]), (&json!("a"), &json!("b")));
+    assert_eq!(ports.as_array().unwrap().len(), 2);
+    assert!(trunks["sent_frames"].as_u64() >= Some(2), "there and back: {trunks}");
+    assert_eq!(
+        (&trunks["sent_frames"], &trunks["queued_frames"]),
+        (&trunks["received_frames"], &json!(0))
+    );
+    assert!(ended.stderr.contains("\ntrunks "), "{}", ended.stderr);
+    for wrong in ["0", "65", "-1", "many"] {
+        let said = failure(vswitch(&format!("{} --threads={wrong}", two_ports(dir.path()))), 2);
+        assert!(said.contains("a number from 1 to 64 is expected"), "{said}");
+    }
+}
+
 /// Whenever it is told to end, also while it starts, it leaves nothing behind.
 #[cfg(target_os = "linux")]
 #[test]

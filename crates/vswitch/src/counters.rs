@@ -35,7 +35,8 @@ drop_reasons! {
     ForeignSource = "foreign_source",
     /// Ingress: the source is the named MAC of another port.
     OwnedSource = "owned_source",
-    /// Ingress: the destination is behind the port that the frame came from.
+    /// Ingress: the destination is behind the port that the frame came from, or behind a trunk, and
+    /// the frame came from another trunk.
     Hairpin = "hairpin",
     /// Ingress: no buffer was left to receive into. Egress: there were not enough for all the
     /// segments that a frame was to be cut into for this port.

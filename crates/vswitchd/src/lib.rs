@@ -11,6 +11,7 @@ pub mod config;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod linux;
+mod loops;
 pub mod platform;
 pub mod report;
 mod service;

@@ -16,7 +16,7 @@ use crate::report::InterfaceReport;
 /// One operating system's way to do it.
 pub trait Platform {
     /// What waits.
-    type Poller: Poller;
+    type Poller: Poller + Send;
     /// What was made for an uplink, taken away when it is dropped.
     type Uplink: fmt::Debug;
     /// Why something could not be had; says what to do where that is known.
@@ -27,6 +27,15 @@ pub trait Platform {
     /// # Errors
     /// When the system has none left.
     fn poller(&mut self) -> Result<Self::Poller, Self::Error>;
+
+    /// Two ports that join two loops of one service ([`TrunkPort`]), each direction with room for
+    /// frames in `direction_bytes` of buffers.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left, or a service has one loop only here.
+    ///
+    /// [`TrunkPort`]: vswitch::port::TrunkPort
+    fn trunk(&mut self, direction_bytes: usize) -> Result<TrunkEnds, Self::Error>;
 
     /// Opens what a port is attached to.
     ///
@@ -47,6 +56,9 @@ pub trait Platform {
         addresses: Option<&[MacAddr]>,
     ) -> Result<Option<OpenUplink<Self::Uplink>>, Self::Error>;
 }
+
+/// The two ends of a trunk, each for one loop.
+pub type TrunkEnds = (Box<dyn Port>, Box<dyn Port>);
 
 /// What an attachment has become.
 #[derive(Debug)]

@@ -4,6 +4,8 @@ use serde::Serialize;
 use vswitch::counters::{Drops, PortCounters};
 use vswitch::switch::{ListenerReport, PortReport, Report};
 
+use crate::loops::sum_of_trunks;
+
 /// The line that says that the switch is up.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -16,6 +18,9 @@ pub struct Ready {
     pub uplink: String,
     pub interfaces: Vec<InterfaceReport>,
     pub ports: Vec<ReadyPort>,
+    /// How many loops share them; left out when it is one.
+    #[serde(skip_serializing_if = "is_one")]
+    pub threads: usize,
 }
 
 /// An interface that the switch uses.
@@ -59,6 +64,11 @@ pub struct Stopped {
     /// Always `stopped`.
     pub event: &'static str,
     pub ports: Vec<PortSummary>,
+    /// What passed between the loops of several threads: the sums of all trunks, in which a frame
+    /// that crossed was sent and received once each, with those still under way as queued. What was
+    /// dropped here was meant for ports above and is in none of their counters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trunks: Option<PortSummary>,
 }
 
 /// One port's counters; a listener's are the sums of its clients that have ended.
@@ -88,13 +98,22 @@ pub struct PortSummary {
     pub clients_turned_away: Option<u64>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_one(number: &usize) -> bool {
+    *number == 1
+}
+
 impl Stopped {
     /// The last report as it is told.
     #[must_use]
     pub fn new(report: &Report) -> Self {
         let ports = report.ports.iter().map(PortSummary::of_port);
         let listeners = report.listeners.iter().map(PortSummary::of_listener);
-        Self { event: "stopped", ports: ports.chain(listeners).collect() }
+        let trunks = report.trunks.first().map(|first| {
+            let (sum, queued_frames) = sum_of_trunks(report);
+            PortSummary { queued_frames, ..PortSummary::new("trunks", &first.network, &sum) }
+        });
+        Self { event: "stopped", ports: ports.chain(listeners).collect(), trunks }
     }
 }
 

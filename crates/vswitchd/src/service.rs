@@ -1,14 +1,16 @@
 //! A switch with its ports and uplink, from start to end.
 
 use std::io;
+use std::num::NonZeroUsize;
 
-use vswitch::fabric::{self, PortPolicy};
+use vswitch::fabric::PortPolicy;
 use vswitch::switch::{
-    AddError, Handle, ListenerSettings, NetworkId, PortSettings, Report, Switch, WhenGone,
+    AddError, Handle, ListenerSettings, NetworkId, PortSettings, Report, WhenGone,
 };
 use vswitch::{MacAddr, Nanos};
 
-use crate::config::{Network, PortSpec};
+use crate::config::{Network, PortSpec, UplinkSpec};
+use crate::loops::{Loops, LoopsError};
 use crate::platform::{Attached, Platform};
 use crate::report::{InterfaceReport, Ready, ReadyPort, Stopped};
 
@@ -51,7 +53,7 @@ pub enum StartError<E: std::error::Error + 'static> {
 #[derive(Debug)]
 pub struct Service<P: Platform> {
     // First, so that it is dropped first: the ports are closed before their interfaces go.
-    switch: Switch<P::Poller>,
+    loops: Loops<P::Poller>,
     _uplink: Option<P::Uplink>,
     ready: Ready,
 }
@@ -63,19 +65,32 @@ impl<P: Platform> Service<P> {
     /// # Errors
     /// [`StartError`]; nothing is left behind then.
     pub fn start(platform: &mut P, network: Network) -> Result<Self, StartError<P::Error>> {
-        let failed = |object: &str| {
-            let object = object.to_owned();
-            move |source| StartError::Platform { object, source }
-        };
+        Self::start_on(platform, network, NonZeroUsize::MIN)
+    }
+
+    /// As [`Self::start`], with the uplink and the ports dealt in turn to so many loops, or as many
+    /// as there are of them. [`Self::run`] gives each a thread of its own; each has its own budget
+    /// of buffers.
+    ///
+    /// # Errors
+    /// [`StartError`]; also where the platform has no trunks.
+    pub fn start_on(
+        platform: &mut P,
+        network: Network,
+        threads: NonZeroUsize,
+    ) -> Result<Self, StartError<P::Error>> {
         check_names(&network.ports)?;
-        let mut switch = Switch::new(platform.poller().map_err(failed("the event loop"))?);
-        let settings = fabric::Settings { secret: random_secret(), ..fabric::Settings::default() };
-        let id = switch.add_network(&network.name, settings);
+        let members = network.ports.len() + usize::from(network.uplink != UplinkSpec::None);
+        let threads = threads.min(NonZeroUsize::new(members).unwrap_or(NonZeroUsize::MIN));
+        let loops = Loops::new(platform, &network.name, threads).map_err(|error| match error {
+            LoopsError::Platform(source) => failed("the event loop")(source),
+            LoopsError::Add(error) => StartError::Add(error),
+        })?;
         let addresses: Option<Vec<MacAddr>> = network.ports.iter().map(|port| port.mac).collect();
         let uplink = platform
             .uplink(&network.uplink, addresses.as_deref())
             .map_err(failed(&format!("uplink {}", network.uplink)))?;
-        let mut ready = Ready {
+        let ready = Ready {
             event: "ready",
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
@@ -83,16 +98,18 @@ impl<P: Platform> Service<P> {
             uplink: network.uplink.to_string(),
             interfaces: Vec::<InterfaceReport>::new(),
             ports: Vec::new(),
+            threads: loops.count(),
         };
-        let mut made = None;
+        let mut this = Self { loops, _uplink: None, ready };
         if let Some(uplink) = uplink {
-            made = Some(uplink.made);
-            ready.interfaces = uplink.interfaces;
-            let policy = PortPolicy { mac: None, addresses_max: UPLINK_ADDRESSES_MAX };
-            let settings = PortSettings { waits: false, ..port_settings(UPLINK_NAME, id, policy) };
-            switch.add_port(settings, uplink.port)?;
+            this._uplink = Some(uplink.made);
+            this.ready.interfaces = uplink.interfaces;
+            let policy =
+                PortPolicy { addresses_max: UPLINK_ADDRESSES_MAX, ..PortPolicy::default() };
+            let settings =
+                |id| PortSettings { waits: false, ..port_settings(UPLINK_NAME, id, policy) };
+            this.loops.add_port(settings, uplink.port)?;
         }
-        let mut this = Self { switch, _uplink: made, ready };
         for port in network.ports {
             let object = format!("port {} ({})", port.name, port.attachment);
             let mac = port.mac;
@@ -103,7 +120,7 @@ impl<P: Platform> Service<P> {
             });
             let attached =
                 platform.attach(port.attachment, network.access).map_err(failed(&object))?;
-            this.add(&port.name, id, mac, attached)?;
+            this.add(&port.name, mac, attached)?;
         }
         Ok(this)
     }
@@ -114,64 +131,71 @@ impl<P: Platform> Service<P> {
         &self.ready
     }
 
-    /// How other threads reach the switch.
+    /// How other threads reach the switch: with several loops the first, with whose end all end.
     #[must_use]
     pub fn handle(&self) -> Handle<P::Poller> {
-        self.switch.handle()
+        self.loops.handle()
     }
 
-    /// Has the loop poll busily ([`Switch::set_busy_poll`]).
+    /// Has each loop poll busily ([`Switch::set_busy_poll`](vswitch::switch::Switch::set_busy_poll)).
     pub fn set_busy_poll(&mut self, is_on: bool) {
-        self.switch.set_busy_poll(is_on);
+        self.loops.set_busy_poll(is_on);
     }
 
     /// Carries frames until it is stopped by its [`Handle`].
     ///
     /// # Errors
-    /// When the poller cannot wait any more.
+    /// When a poller cannot wait any more, or there is no thread to be had for a loop. All loops
+    /// have ended then.
     pub fn run(&mut self) -> io::Result<()> {
-        self.switch.run()
+        self.loops.run()
     }
 
     /// One round of the switch's loop: waits until something is ready or due, at most until `until`
     /// of the platform's clock. For who drives the switch itself: a simulation, in virtual time.
     ///
     /// # Errors
-    /// When the poller cannot wait any more.
+    /// When the poller cannot wait any more, and when there are several loops.
     pub fn step(&mut self, until: Nanos) -> io::Result<()> {
-        self.switch.step(until)
+        self.loops.step(until)
     }
 
-    /// The counters now.
+    /// The counters now, in the order of the ports' loops. A port's index is its place in its loop.
     pub fn report(&mut self) -> Report {
-        self.switch.report()
+        self.loops.report()
     }
 
     /// Takes away all that was made, and tells the last counters.
     pub fn finish(mut self) -> Stopped {
-        Stopped::new(&self.switch.report())
+        let mut report = self.loops.report();
+        if self.loops.count() > 1 {
+            let named: Vec<&str> = self.ready.ports.iter().map(|port| &*port.name).collect();
+            // The uplink has no place among them, and is the first.
+            let place = |of: &str| named.iter().position(|name| *name == of);
+            report.ports.sort_by_key(|port| place(of_listener(&port.name, &named)));
+            report.listeners.sort_by_key(|listener| place(&listener.name));
+        }
+        Stopped::new(&report)
     }
 
     fn add(
         &mut self,
         name: &str,
-        network: NetworkId,
         mac: Option<MacAddr>,
         attached: Attached,
     ) -> Result<(), AddError> {
         let policy = PortPolicy { mac, ..PortPolicy::default() };
         match attached {
             Attached::Port(port) => {
-                let settings = port_settings(name, network, policy);
-                self.switch.add_port(settings, port).map(drop)
+                self.loops.add_port(|network| port_settings(name, network, policy), port)
             }
             Attached::Listener(listener) => {
                 let policy = PortPolicy { addresses_max: CLIENT_ADDRESSES_MAX, ..policy };
                 // One address can be behind one client only.
                 let clients_max = if mac.is_some() { 1 } else { CLIENTS_MAX };
                 let name = name.to_owned();
-                let settings = ListenerSettings { name, network, policy, clients_max };
-                self.switch.add_listener(settings, listener).map(drop)
+                let settings = |network| ListenerSettings { name, network, policy, clients_max };
+                self.loops.add_listener(settings, listener)
             }
         }
     }
@@ -190,8 +214,16 @@ fn check_names<E: std::error::Error>(ports: &[PortSpec]) -> Result<(), StartErro
     }
 }
 
-/// A number that no guest knows, for the hash of the address table.
-fn random_secret() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
+/// The listener whose client has this name, or the port that has.
+fn of_listener<'a>(port: &'a str, named: &[&str]) -> &'a str {
+    match port.rsplit_once('.') {
+        Some((listener, _)) if !named.contains(&port) => listener,
+        _ => port,
+    }
+}
+
+/// What the platform could not give.
+fn failed<E: std::error::Error>(object: &str) -> impl FnOnce(E) -> StartError<E> + use<E> {
+    let object = object.to_owned();
+    move |source| StartError::Platform { object, source }
 }

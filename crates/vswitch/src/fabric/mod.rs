@@ -41,7 +41,8 @@ pub struct PortIndex(pub u16);
 pub enum Verdict {
     /// To one port.
     Forward(PortIndex),
-    /// To every port of the network but the one it came from ([`Fabric::ports`]).
+    /// To every port of the network ([`Fabric::ports`]) but the one it came from, and but the
+    /// trunks when it came from one ([`Fabric::carries`]).
     Flood,
     /// To nobody, and why.
     Drop(DropReason),
@@ -71,11 +72,15 @@ pub struct PortPolicy {
     /// How many addresses may be learnt behind the port; beyond that its frames still pass, and
     /// what is for the addresses not learnt is flooded.
     pub addresses_max: usize,
+    /// Whether the port leads to another fabric of the same network, to which each other fabric of
+    /// it has a port like this one: a frame that came in by such a port never leaves by another, so
+    /// that it comes to each fabric once.
+    pub trunk: bool,
 }
 
 impl Default for PortPolicy {
     fn default() -> Self {
-        Self { mac: None, addresses_max: 4096 }
+        Self { mac: None, addresses_max: 4096, trunk: false }
     }
 }
 
@@ -105,6 +110,7 @@ pub struct Fabric {
     members: Vec<PortIndex>,
     /// By port index; `None` for indices that are not of this network.
     states: Vec<Option<PortState>>,
+    trunks: usize,
     moves: u64,
     not_learnt: u64,
 }
@@ -124,6 +130,7 @@ impl Fabric {
             age_max: settings.age_max,
             members: Vec::new(),
             states: Vec::new(),
+            trunks: 0,
             moves: 0,
             not_learnt: 0,
         }
@@ -138,7 +145,7 @@ impl Fabric {
         if self.states.len() <= place {
             self.states.resize_with(place + 1, || None);
         }
-        let mac = policy.mac;
+        let (mac, is_trunk) = (policy.mac, policy.trunk);
         self.states[place] = Some(PortState { policy, addresses: 0 });
         if let Some(mac) = mac
             && let Err(error) = self.add_static(port, mac)
@@ -147,11 +154,13 @@ impl Fabric {
             return Err(error);
         }
         self.members.push(port);
+        self.trunks += usize::from(is_trunk);
         Ok(())
     }
 
     /// Removes a port and forgets every address behind it.
     pub fn remove_port(&mut self, port: PortIndex) {
+        self.trunks -= usize::from(self.is_trunk(port));
         self.members.retain(|member| *member != port);
         if let Some(state) = self.states.get_mut(usize::from(port.0)) {
             *state = None;
@@ -195,10 +204,11 @@ impl Fabric {
         }
         match self.table.find(destination) {
             Some(entry) if !entry.is_older_than(self.age_max, now) => {
-                if entry.port() == port {
-                    Verdict::Drop(DropReason::Hairpin)
+                let target = entry.port();
+                if self.carries(port, target) {
+                    Verdict::Forward(target)
                 } else {
-                    Verdict::Forward(entry.port())
+                    Verdict::Drop(DropReason::Hairpin)
                 }
             }
             _ => Verdict::Flood,
@@ -209,6 +219,14 @@ impl Fabric {
     #[must_use]
     pub fn ports(&self) -> &[PortIndex] {
         &self.members
+    }
+
+    /// Whether frames that came in by `from` may leave by `target`: not by the port they came from,
+    /// and from no trunk by another.
+    #[inline]
+    #[must_use]
+    pub fn carries(&self, from: PortIndex, target: PortIndex) -> bool {
+        from != target && (self.trunks < 2 || !self.is_trunk(from) || !self.is_trunk(target))
     }
 
     /// Forgets the addresses not seen for longer than the limit. Lookups ignore them anyway; this
@@ -288,6 +306,11 @@ impl Fabric {
         Ok(())
     }
 
+    fn is_trunk(&self, port: PortIndex) -> bool {
+        let state = self.states.get(usize::from(port.0));
+        state.is_some_and(|state| state.as_ref().is_some_and(|state| state.policy.trunk))
+    }
+
     fn forget(&mut self, mac: MacAddr) {
         if let Some(entry) = self.table.remove(mac)
             && !entry.is_static
@@ -300,3 +323,5 @@ impl Fabric {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trunk_tests;

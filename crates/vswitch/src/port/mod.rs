@@ -17,12 +17,16 @@ mod inbox;
 pub mod linux;
 mod outbox;
 #[cfg(unix)]
+mod trunk;
+#[cfg(unix)]
 pub mod unix;
 mod upkeep;
 pub mod xnu;
 
 pub use inbox::{AdaptiveClass, BATCH_FRAMES_MAX, Inbox, InboxBuffers, ReceiveSlot};
 pub use outbox::Outbox;
+#[cfg(unix)]
+pub use trunk::TrunkPort;
 
 /// The first datagram of a vfkit client (`VFKT`), which is no frame.
 pub(crate) const VFKIT_HANDSHAKE: &[u8; 4] = b"VFKT";

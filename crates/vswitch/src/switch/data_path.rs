@@ -159,7 +159,7 @@ impl<P: Poller> Switch<P> {
         None
     }
 
-    /// Queues a frame for every port of the network but the one it came from. Floods wait for
+    /// Queues a frame for every port of the network to which the fabric carries it. Floods wait for
     /// nobody: where a queue is full, the frame is dropped for that port alone.
     fn flood(&mut self, from: PortIndex, network: usize, mut frame: Frame) {
         // One copy for all, instead of one for each port at which it has to wait.
@@ -168,7 +168,7 @@ impl<P: Poller> Switch<P> {
         let mut finished = None;
         let mut place = 0;
         while let Some(&target) = self.networks[network].fabric.ports().get(place) {
-            if target != from {
+            if self.networks[network].fabric.carries(from, target) {
                 if self.takes(target, &frame.offload) {
                     self.flood_as_it_is(target, &frame);
                 } else {
@@ -331,10 +331,11 @@ impl<P: Poller> Switch<P> {
         let now = self.now;
         let Some(port) = port_of(&mut self.members, index) else { return };
         port.queue.stand_alone(&mut self.pool);
-        if !port.blocked {
-            port.blocked = true;
+        // Who is stalled behind a trunk, the loop there says: it goes on reading the trunk then.
+        if !port.blocked || port.settings.policy.trunk {
             port.progress_at = now;
         }
+        port.blocked = true;
         port.retry_at = retry_after.map_or(Nanos::NEVER, |after| now + after);
         let due = port.due().min(now + QUEUE_AGE_MAX);
         self.due_at(due);

@@ -67,9 +67,10 @@ impl<P: Poller> Switch<P> {
         if offload.is_none() || !offload.gso.is_none() {
             return;
         }
-        let taken = self.networks[network].fabric.ports().iter().any(|&target| {
+        let fabric = &self.networks[network].fabric;
+        let taken = fabric.ports().iter().any(|&target| {
             let port = port_of(&mut self.members, target);
-            target != from && port.is_some_and(|port| port.takes.takes(&offload))
+            fabric.carries(from, target) && port.is_some_and(|port| port.takes.takes(&offload))
         });
         let completed = self.pool.bytes_mut(frame).filter(|_| !taken);
         if completed.is_some_and(|bytes| complete_checksum(bytes, &offload).is_ok()) {

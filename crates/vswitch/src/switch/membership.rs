@@ -6,6 +6,7 @@ use super::{
 };
 use crate::counters::{DropReason, PortCounters};
 use crate::fabric::PortIndex;
+use crate::mac::MacAddr;
 use crate::poller::{Interest, Poller};
 use crate::port::{Gone, Listener, Port};
 use crate::time::Nanos;
@@ -55,6 +56,23 @@ impl<P: Poller> Switch<P> {
             return Err(AddError::Watch { name, source });
         }
         Ok(index)
+    }
+
+    /// Makes `mac` an address of a port for as long as the port is there: it neither ages nor
+    /// moves, and no other port may use it ([`Fabric::add_static`]).
+    ///
+    /// # Errors
+    /// [`AddError`] when there is no such port, or the address cannot be had.
+    ///
+    /// [`Fabric::add_static`]: crate::fabric::Fabric::add_static
+    pub fn add_static(&mut self, index: PortIndex, mac: MacAddr) -> Result<(), AddError> {
+        let Some(port) = port_of(&mut self.members, index) else {
+            return Err(AddError::NoPort { mac, port: index.0 });
+        };
+        let fabric = &mut self.networks[usize::from(port.settings.network.0)].fabric;
+        let name = &port.settings.name;
+        let taken = |source| AddError::Address { name: name.clone(), source };
+        fabric.add_static(index, mac).map_err(taken)
     }
 
     /// Removes a port or a listener (with its clients). What it had queued is dropped and counted;

@@ -8,8 +8,10 @@ use crate::poller::Poller;
 /// All ports and listeners at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// In the order of their places.
+    /// In the order of their places; trunks are apart.
     pub ports: Vec<PortReport>,
+    /// Those that lead to other loops ([`PortPolicy::trunk`](crate::fabric::PortPolicy::trunk)).
+    pub trunks: Vec<PortReport>,
     /// In the order of their places.
     pub listeners: Vec<ListenerReport>,
 }
@@ -53,7 +55,9 @@ impl<P: Poller> Switch<P> {
                 Member::None => {}
                 Member::Port(port) => {
                     port.counters.kernel_dropped_frames = port.port.kernel_dropped_frames();
-                    report.ports.push(PortReport {
+                    let is_trunk = port.settings.policy.trunk;
+                    let to = if is_trunk { &mut report.trunks } else { &mut report.ports };
+                    to.push(PortReport {
                         index: PortIndex(u16::try_from(place).unwrap_or(u16::MAX)),
                         name: port.settings.name.clone(),
                         network: self.networks[usize::from(port.settings.network.0)].name.clone(),
@@ -89,7 +93,7 @@ impl<P: Poller> Switch<P> {
 
 impl PortCounters {
     /// Adds another port's counters to these.
-    pub(super) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         let (to, from) = (&mut self.ingress, &other.ingress);
         to.received_frames += from.received_frames;
         to.received_bytes += from.received_bytes;

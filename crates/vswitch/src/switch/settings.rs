@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::fabric::{AddressError, PortPolicy};
+use crate::mac::MacAddr;
 
 /// A network of the switch: one broadcast domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +68,14 @@ pub enum AddError {
         name: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// The port whose address it is to be is not there.
+    #[error("give {mac} to port number {port}: there is no such port")]
+    NoPort {
+        /// The address.
+        mac: MacAddr,
+        /// The port's place.
+        port: u16,
     },
     /// There are [`PORTS_MAX`] already.
     #[error("add port {name}: there are {PORTS_MAX} ports already")]

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use afpacket::{Options, Outgoing, PacketSocket, ReceiveError, Slot, VnetHdr};
 use vswitch::fabric::{PortPolicy, Settings};
-use vswitch::port::Port;
 use vswitch::port::linux::{DatagramPort, PacketPort, TapPort, UnixgramPort};
 use vswitch::port::unix::{Access, StreamListener, StreamPort};
+use vswitch::port::{Port, TrunkPort};
 use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, Switch, WhenGone};
 use vswitch::{MacAddr, Nanos};
 
@@ -21,6 +21,8 @@ use crate::testing::{self, Shape};
 /// A switch with one network, stepped by the test.
 struct Rig {
     switch: Switch<SlowClock>,
+    /// Another loop, behind a trunk.
+    other: Option<Switch<SlowClock>>,
     network: NetworkId,
     dir: tempfile::TempDir,
 }
@@ -43,7 +45,26 @@ impl Rig {
     fn new() -> Self {
         let mut switch = Switch::new(SlowClock::new());
         let network = switch.add_network("test", Settings::default());
-        Self { switch, network, dir: testkit::scratch_dir() }
+        Self { switch, other: None, network, dir: testkit::scratch_dir() }
+    }
+
+    /// Puts a trunk and another loop before the ports there are; those added from now on are behind
+    /// it.
+    fn go_behind_a_trunk(&mut self) {
+        let mut other = Switch::new(SlowClock::new());
+        other.add_network("test", Settings::default());
+        std::mem::swap(&mut self.switch, &mut other);
+        self.other = Some(other);
+        let (near, far) = TrunkPort::pair(1 << 20).expect("descriptors");
+        let policy = PortPolicy { trunk: true, ..PortPolicy::default() };
+        let name = "trunk".to_owned();
+        let network = self.network;
+        let settings =
+            PortSettings { name, network, policy, when_gone: WhenGone::Keep, waits: true };
+        for (switch, end) in [&mut self.switch].into_iter().chain(&mut self.other).zip([near, far])
+        {
+            switch.add_port(settings.clone(), Box::new(end)).expect("a free place");
+        }
     }
 
     fn add(&mut self, name: &str, port: Box<dyn Port>) {
@@ -95,7 +116,12 @@ impl Rig {
 
     /// One round of the switch, which does not wait; how many allocations it made.
     fn step(&mut self) -> usize {
-        allocations_in(|| self.switch.step(Nanos(0)).expect("epoll"))
+        allocations_in(|| {
+            self.switch.step(Nanos(0)).expect("epoll");
+            if let Some(other) = &mut self.other {
+                other.step(Nanos(0)).expect("epoll");
+            }
+        })
     }
 
     /// Has every station heard.
@@ -150,6 +176,15 @@ fn datagram_descriptor_to_datagram_descriptor() {
     let mut rig = Rig::new();
     let (mut a, mut b) = (rig.datagram("a"), rig.datagram("b"));
     assert_path("fd to fd", &mut rig, &mut a, &mut b);
+}
+
+#[test]
+fn over_a_trunk() {
+    let mut rig = Rig::new();
+    let mut a = rig.unixgram("a");
+    rig.go_behind_a_trunk();
+    let mut b = rig.datagram("b");
+    assert_path("over a trunk", &mut rig, &mut a, &mut b);
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub(crate) fn fabric(bytes: &[u8]) {
     let mut fabric = Fabric::new(Settings::default());
     let named = Some(MacAddr([2, 0, 0, 0, 0, 1]));
     for (port, mac) in [(0, named), (1, None), (2, None)] {
-        let policy = PortPolicy { mac, addresses_max: 4 };
+        let policy = PortPolicy { mac, addresses_max: 4, ..PortPolicy::default() };
         fabric.add_port(PortIndex(port), policy).expect("a free address");
     }
     for (place, frame) in bytes.chunks(16).enumerate() {

@@ -5,6 +5,7 @@ use std::io;
 use ifctl::Interfaces;
 use vswitch::MacAddr;
 use vswitch::poller::Epoll;
+use vswitch::port::TrunkPort;
 use vswitch::port::linux::{DatagramPort, PacketPortError, TapError, TapPort, UnixgramPort};
 use vswitch::port::unix::{
     BufferShortage, Granted, Inherited, InheritedError, PathError, StreamConnectPort,
@@ -13,7 +14,7 @@ use vswitch::port::unix::{
 
 use crate::access::Access;
 use crate::config::{Attachment, UplinkSpec};
-use crate::platform::{Attached, OpenUplink, Platform};
+use crate::platform::{Attached, OpenUplink, Platform, TrunkEnds};
 use crate::socket_path::absolute;
 
 mod uplink;
@@ -33,6 +34,9 @@ pub enum LinuxError {
     /// No poller.
     #[error("epoll: {0}")]
     Poller(#[source] io::Error),
+    /// No trunk between two loops.
+    #[error("join two threads' loops: {0}")]
+    Trunk(#[source] io::Error),
     /// No socket at all.
     #[error("open a socket: {0}")]
     Socket(#[source] io::Error),
@@ -90,6 +94,11 @@ impl Platform for Linux {
 
     fn poller(&mut self) -> Result<Epoll, LinuxError> {
         Epoll::new().map_err(LinuxError::Poller)
+    }
+
+    fn trunk(&mut self, direction_bytes: usize) -> Result<TrunkEnds, LinuxError> {
+        let (near, far) = TrunkPort::pair(direction_bytes).map_err(LinuxError::Trunk)?;
+        Ok((Box::new(near), Box::new(far)))
     }
 
     fn attach(&mut self, attachment: Attachment, access: Access) -> Result<Attached, LinuxError> {

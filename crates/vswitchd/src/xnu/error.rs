@@ -26,6 +26,9 @@ pub enum XnuError {
         /// The name.
         name: String,
     },
+    /// Several threads are Linux's.
+    #[error("a network has one thread on a Mac (leave out --threads)")]
+    Threads,
     /// An interface.
     #[error("{source}{}", advice(.source.to_do()))]
     Interface {

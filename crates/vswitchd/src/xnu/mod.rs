@@ -29,7 +29,7 @@ pub use uplink::Uplink;
 
 use crate::access::Access;
 use crate::config::{Attachment, UplinkSpec};
-use crate::platform::{Attached, OpenUplink, Platform};
+use crate::platform::{Attached, OpenUplink, Platform, TrunkEnds};
 
 /// How ports are attached on a kernel: sockets with paths and inherited descriptors are a process's
 /// own matter, which a simulated kernel has in its own way.
@@ -114,6 +114,10 @@ impl<K: Kernel, A: Attach<K>> Platform for Xnu<K, A> {
         Kqueue::new(self.kernel.clone()).map_err(XnuError::Poller)
     }
 
+    fn trunk(&mut self, _: usize) -> Result<TrunkEnds, XnuError> {
+        Err(XnuError::Threads)
+    }
+
     fn attach(&mut self, attachment: Attachment, access: Access) -> Result<Attached, XnuError> {
         match attachment {
             Attachment::Tap(name) => Err(XnuError::Tap { name }),
@@ -182,12 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn a_tap_is_refused_with_what_to_use_instead() {
+    fn what_is_linuxs_is_refused_with_what_to_do_instead() {
         let owner = Owner { pid: 1, started: 1 };
         let identity = Identity { owner, is_alive: Arc::new(|_| true) };
         let kernel = SimKernel::boot(MacOs::ALL[0], 1);
         let mut platform = Xnu::new(kernel, Nothing, identity);
         let access = Access::from_options(None, None, None).unwrap();
+        let threads = platform.trunk(1 << 20).unwrap_err().to_string();
+        assert!(threads.contains("leave out --threads"), "{threads}");
         let refused = platform.attach(Attachment::Tap("tap0".to_owned()), access).unwrap_err();
         let refused = refused.to_string();
         assert!(refused.contains("tap0") && refused.contains("no TAP interfaces"), "{refused}");

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// It begins short, since a reader usually makes room within some tens of microseconds, and doubles
 /// while nothing is taken, so that a dead reader costs little.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(in crate::port) struct Backoff {
     next: Duration,
 }
 
@@ -24,12 +24,12 @@ impl Default for Backoff {
 
 impl Backoff {
     /// The peer took something.
-    pub(super) fn reset(&mut self) {
+    pub(in crate::port) fn reset(&mut self) {
         self.next = FIRST;
     }
 
     /// The peer is full: how long to wait now.
-    pub(super) fn pause(&mut self) -> Duration {
+    pub(in crate::port) fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (self.next * 2).min(LAST);
         pause
