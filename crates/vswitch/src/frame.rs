@@ -23,6 +23,8 @@ pub struct Frame {
     pub(crate) held_bytes: u32,
     /// Other frames stand in its buffer.
     pub(crate) in_run: bool,
+    /// The pool keeps room for a copy of it.
+    pub(crate) has_room_kept: bool,
     /// The work left: a checksum to complete, segments to cut.
     pub offload: Offload,
 }
@@ -35,6 +37,7 @@ impl Frame {
         len: 0,
         held_bytes: 0,
         in_run: false,
+        has_room_kept: false,
         offload: Offload::NONE,
     };
 

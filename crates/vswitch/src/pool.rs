@@ -78,6 +78,8 @@ pub struct Pool {
     /// Bytes of all buffers that exist: free, posted and filled.
     allocated_bytes: usize,
     free_bytes: usize,
+    /// Bytes that copies of queued frames will take, when those have to wait.
+    kept_bytes: usize,
     free: [Vec<Buffer>; SizeClass::ALL.len()],
     slots: Vec<Slot>,
     vacant: Vec<u32>,
@@ -104,6 +106,7 @@ impl Pool {
             budget_bytes,
             allocated_bytes: 0,
             free_bytes: 0,
+            kept_bytes: 0,
             free: Default::default(),
             slots: Vec::new(),
             vacant: Vec::new(),
@@ -115,10 +118,12 @@ impl Pool {
         self.budget_bytes = budget_bytes;
     }
 
-    /// The bytes that could still be taken: free buffers and what may yet be allocated.
+    /// The bytes that could still be taken: free buffers and what may yet be allocated, without
+    /// what is kept for copies.
     #[must_use]
     pub fn available_bytes(&self) -> usize {
-        self.free_bytes + self.budget_bytes.saturating_sub(self.allocated_bytes)
+        let takable = self.free_bytes + self.budget_bytes.saturating_sub(self.allocated_bytes);
+        takable.saturating_sub(self.kept_bytes)
     }
 
     /// The bytes of all buffers that exist now.
@@ -174,7 +179,7 @@ impl Pool {
         buffer[range.start - PREFIX_BYTES..range.start].copy_from_slice(&len.to_be_bytes());
         let held_bytes = narrow(buffer.len());
         let slot = self.put_in_slot(Slot { buffer, references: 1 });
-        Frame { slot, start, len, held_bytes, in_run: false, offload }
+        Frame { slot, start, len, held_bytes, offload, ..Frame::NOWHERE }
     }
 
     fn put_in_slot(&mut self, filled: Slot) -> u32 {
@@ -213,13 +218,23 @@ impl Pool {
         slot.references += 1;
         let (start, len) = (narrow(range.start), narrow(range.len()));
         let held_bytes = narrow(SizeClass::fitting(range.len()).bytes());
-        Frame { slot: run.slot, start, len, held_bytes, in_run: true, offload: Offload::NONE }
+        Frame { slot: run.slot, start, len, held_bytes, in_run: true, ..Frame::NOWHERE }
     }
 
     /// No more frames are made in the run. Its buffer is free with the last of them.
     #[allow(clippy::needless_pass_by_value, reason = "the run ends here, that is the point")]
     pub fn end_run(&mut self, run: Run) {
         self.unrefer(run.slot);
+    }
+
+    /// Keeps room for the copy that [`Self::alone`] makes of a frame, until the frame ends: others
+    /// are not to count on it.
+    #[inline]
+    pub(crate) fn keep_room(&mut self, frame: &mut Frame) {
+        if frame.in_run && !frame.has_room_kept {
+            frame.has_room_kept = true;
+            self.kept_bytes += frame.held_bytes();
+        }
     }
 
     /// Makes a copy of a frame that stands in a run, so that the run's buffer is not kept for it;
@@ -304,12 +319,15 @@ impl Pool {
     /// A second frame of the same bytes, for another port.
     pub fn share(&mut self, frame: &Frame) -> Frame {
         self.slots[frame.slot as usize].references += 1;
-        Frame { ..*frame }
+        Frame { has_room_kept: false, ..*frame }
     }
 
     /// Ends a frame; with the last frame of a buffer, the buffer is free again.
     #[allow(clippy::needless_pass_by_value, reason = "the frame ends here, that is the point")]
     pub fn release(&mut self, frame: Frame) {
+        if frame.has_room_kept {
+            self.kept_bytes -= frame.held_bytes();
+        }
         self.unrefer(frame.slot);
     }
 

@@ -42,7 +42,9 @@ pub(crate) struct Load {
 impl Load {
     /// What a frame comes to at a port that takes it as it is.
     pub(crate) const fn of(frame: &Frame) -> Self {
-        Self { frames: 1, held_bytes: frame.held_bytes(), fresh_bytes: 0 }
+        let held_bytes = frame.held_bytes();
+        // One that stands in a run is copied if it has to wait.
+        Self { frames: 1, held_bytes, fresh_bytes: if frame.in_run { held_bytes } else { 0 } }
     }
 }
 
@@ -76,7 +78,8 @@ impl EgressQueue {
             && self.held_bytes + load.held_bytes <= available_bytes
     }
 
-    pub(crate) fn push(&mut self, frame: Frame, now: Nanos) {
+    pub(crate) fn push(&mut self, mut frame: Frame, now: Nanos, pool: &mut Pool) {
+        pool.keep_room(&mut frame);
         self.held_bytes += frame.held_bytes();
         self.frames.push_back(Queued { frame, since: now });
     }
@@ -93,8 +96,12 @@ impl EgressQueue {
         for queued in self.frames.iter_mut().skip(self.alone_frames) {
             let frame = std::mem::replace(&mut queued.frame, Frame::NOWHERE);
             queued.frame = pool.alone(frame);
+            if queued.frame.in_run {
+                // There is no room; the next time there may be.
+                return;
+            }
+            self.alone_frames += 1;
         }
-        self.alone_frames = self.frames.len();
     }
 
     /// Drops the frames whose offload a port that takes `takes` does not take; says how many.
@@ -147,5 +154,66 @@ mod tests {
         for frame in taken {
             pool.release(frame);
         }
+    }
+
+    fn run_of(frames: usize, pool: &mut Pool) -> Vec<Frame> {
+        let mut buffer = pool.take(SizeClass::Run).unwrap();
+        buffer[..64 * frames]
+            .copy_from_slice(&[&[0, 0, 0, 60][..], &[7; 60]].concat().repeat(frames));
+        let run = pool.begin_run(buffer);
+        let made = (0..frames).map(|n| pool.frame_in_run(&run, 64 * n + 4..64 * (n + 1))).collect();
+        pool.end_run(run);
+        made
+    }
+
+    /// Frames of a run take nothing from the pool until they have to wait; what they will take then
+    /// is nobody else's, at whatever ports they wait.
+    #[test]
+    fn queues_of_runs_leave_as_much_as_others() {
+        let each = SizeClass::Small.bytes();
+        let mut pool = Pool::new(SizeClass::Run.bytes() + 60 * each);
+        let mut queues = [EgressQueue::new(), EgressQueue::new()];
+        let mut frames = run_of(200, &mut pool).into_iter();
+        for queue in &mut queues {
+            for frame in frames.by_ref().take(100) {
+                if queue.has_room(&Load::of(&frame), QUEUE_FRAMES_MAX, &pool) {
+                    queue.push(frame, Nanos(0), &mut pool);
+                } else {
+                    pool.release(frame);
+                }
+            }
+        }
+        assert_eq!([queues[0].len(), queues[1].len()], [30, 15], "half, and half of the rest");
+        for queue in &mut queues {
+            queue.stand_alone(&mut pool);
+            assert!(queue.frames.iter().all(|queued| !queued.frame.in_run));
+        }
+        assert_eq!(pool.available_bytes(), SizeClass::Run.bytes() + 15 * each);
+        for mut queue in queues {
+            while let Some(frame) = queue.pop() {
+                pool.release(frame);
+            }
+        }
+        assert_eq!(pool.available_bytes(), SizeClass::Run.bytes() + 60 * each);
+    }
+
+    /// Without room for a copy a frame stays where it stands, and is copied when there is room.
+    #[test]
+    fn a_frame_that_found_no_room_is_copied_later() {
+        let mut pool = Pool::new(SizeClass::Run.bytes() + SizeClass::Small.bytes());
+        let taken = pool.copy(&[1; 60]).unwrap();
+        let mut queue = EgressQueue::new();
+        for frame in run_of(1, &mut pool) {
+            queue.push(frame, Nanos(0), &mut pool);
+        }
+        queue.stand_alone(&mut pool);
+        assert!(queue.frame(0).in_run);
+        pool.release(taken);
+        queue.stand_alone(&mut pool);
+        assert!(!queue.frame(0).in_run, "it keeps the buffer of others no more");
+        assert_eq!(pool.bytes(queue.frame(0)), [7; 60]);
+        let frame = queue.pop().unwrap();
+        pool.release(frame);
+        assert_eq!(pool.available_bytes(), SizeClass::Run.bytes() + SizeClass::Small.bytes());
     }
 }

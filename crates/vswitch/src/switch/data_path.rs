@@ -249,7 +249,7 @@ impl<P: Poller> Switch<P> {
         }
         // It may wait for long, and is to keep no buffer in which others stand.
         let frame = if port.blocked { self.pool.alone(frame) } else { frame };
-        port.queue.push(frame, self.now);
+        port.queue.push(frame, self.now, &mut self.pool);
         if !port.blocked && !port.in_dirty {
             port.in_dirty = true;
             self.dirty.push(target);

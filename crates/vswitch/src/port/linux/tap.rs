@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(pool.bytes(&received), frame);
 
         let mut queue = EgressQueue::new();
-        queue.push(received, Nanos(0));
+        queue.push(received, Nanos(0), &mut pool);
         let sent = port.send(&Outbox::new(&queue, &pool));
         assert!(sent.taken_frames == 1 && sent.then.is_none(), "{sent:?}");
         let mut buffer = vec![0; 2000];

@@ -45,7 +45,8 @@ impl Hand {
     fn send(&mut self, port: &mut dyn Port, frames: &[&[u8]]) -> Sent {
         let mut queue = EgressQueue::new();
         for frame in frames {
-            queue.push(self.pool.copy(frame).expect("room"), Nanos(0));
+            let copy = self.pool.copy(frame).expect("room");
+            queue.push(copy, Nanos(0), &mut self.pool);
         }
         let sent = port.send(&Outbox::new(&queue, &self.pool));
         while let Some(frame) = queue.pop() {
