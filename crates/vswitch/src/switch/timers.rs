@@ -21,8 +21,9 @@ pub const STALL_AFTER: Duration = Duration::from_millis(2);
 /// first.
 pub const PATIENCE: Duration = Duration::from_millis(25);
 
-/// A target that used up the patience is not given it again for so long. So whatever a target does,
-/// it costs its senders that much of their time at most, beyond what [`STALL_AFTER`] does.
+/// A target that used up the patience is not given it again for so long. So a target that takes
+/// nothing costs its senders that much of their time at most, beyond what [`STALL_AFTER`] does; one
+/// that takes a frame now and then, within the patience, is waited for as any slow reader is.
 pub const PATIENCE_EVERY: Duration = Duration::from_secs(1);
 
 /// How often at most a blocked port is tried of which the poller says nothing. A unix socket tells
