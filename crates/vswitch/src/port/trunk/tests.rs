@@ -31,7 +31,7 @@ impl End {
     fn queue(&mut self, bytes: &[u8], offload: Offload) {
         let mut frame = self.pool.copy(bytes).unwrap();
         frame.offload = offload;
-        self.queue.push(frame, Nanos(0));
+        self.queue.push(frame, Nanos(0), &mut self.pool);
     }
 
     /// Sends as the loop does, until nothing is left or the trunk is full; how many it took.
