@@ -149,7 +149,12 @@ impl<P: Poller> Switch<P> {
             }
             Work::Checksum => match self.pool.bytes_mut(&frame) {
                 Some(bytes) => complete_checksum(bytes, &frame.offload).map_err(|_| BAD),
-                None => Err(BAD),
+                None => {
+                    // Others share its buffer.
+                    let copied = self.finish_copy(&frame, work);
+                    self.pool.release(frame);
+                    return copied;
+                }
             },
         };
         match done {
@@ -229,7 +234,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::offload::Gso;
+    use crate::offload::{Checksum, Gso};
     use crate::poller::{Event, Interest, Source, Token, Wake};
     use crate::pool::Pool;
     use crate::time::Nanos;
@@ -254,6 +259,33 @@ mod tests {
             assert_eq!(switch.finish(frame, Work::Segments), Err(DropReason::BadOffload));
             assert_eq!(switch.pool.filled_slots(), 0);
         }
+    }
+
+    #[test]
+    fn a_checksum_in_a_shared_buffer_is_completed_in_a_copy() {
+        let mut switch = Switch::new(NoPoller);
+        let offload = Offload {
+            checksum: Checksum::Unfinished,
+            checksum_start: 34,
+            checksum_offset: 16,
+            ..Offload::NONE
+        };
+        let whole = tcp_segment(100);
+        let mut frame = switch.pool.copy(&whole).expect("room for it");
+        frame.offload = offload;
+        let shared = switch.pool.share(&frame);
+        assert_eq!(switch.finish(shared, Work::Checksum), Ok(()));
+        assert_eq!(switch.pool.bytes(&frame), whole, "as it was");
+        let finished = switch.segments.pop().expect("a copy");
+        let mut expected = whole;
+        complete_checksum(&mut expected, &offload).expect("a place in the frame");
+        assert_eq!(switch.pool.bytes(&finished), expected);
+        assert_eq!(finished.offload, Offload::NONE);
+        switch.pool.release(finished);
+        assert_eq!(switch.finish(frame, Work::Checksum), Ok(()));
+        assert_eq!(switch.pool.filled_slots(), 1, "not shared: completed in place");
+        switch.release_segments();
+        assert_eq!(switch.pool.filled_slots(), 0);
     }
 
     /// A TCP segment without options, its payload all zeros.
