@@ -78,11 +78,11 @@ mod pair {
     }
 }
 
-#[cfg(test)]
+// What it is heard by here is epoll.
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     fn is_readable(descriptor: i32) -> bool {
         use crate::poller::{Epoll, Interest, Poller, Source, Token};
         let mut poller = Epoll::new().unwrap();
@@ -93,7 +93,6 @@ mod tests {
         events.iter().any(|event| event.readable)
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn rings_until_it_is_silenced_whatever_it_is_made_of() {
         macro_rules! check {

@@ -1,7 +1,5 @@
 //! A trunk as its two loops see it, without them.
 
-use std::time::Duration;
-
 use super::*;
 use crate::frame::{FRAME_MAX_BYTES, Frame};
 use crate::offload::{Checksum, Gso};
@@ -252,7 +250,7 @@ fn the_other_loop_is_woken_for_every_frame() {
     };
     let wait = |poller: &mut Epoll| {
         let mut events = Vec::new();
-        let deadline = poller.now() + Duration::from_secs(10);
+        let deadline = poller.now() + std::time::Duration::from_secs(10);
         poller.wait(deadline, &mut events).unwrap();
         assert!(!events.is_empty(), "it slept on");
     };
