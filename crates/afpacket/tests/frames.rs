@@ -165,7 +165,7 @@ fn full_send_buffer_blocks_and_full_queue_loses() {
         return;
     }
     // A shaper that lets one burst through and then next to nothing, so frames stay queued.
-    common::run("tc", "qdisc add dev v0 root tbf rate 1kbit burst 2000 limit 1000000");
+    testkit::command::output("tc", "qdisc add dev v0 root tbf rate 1kbit burst 2000 limit 1000000");
     let options = Options { send_buffer_bytes: Some(16 * 1024), ..Options::default() };
     let mut one = open_with("v0", &options);
     let frames = vec![frame(1000, TYPE_TEST, 1); 100];
@@ -174,8 +174,8 @@ fn full_send_buffer_blocks_and_full_queue_loses() {
     assert!((1..100).contains(&taken), "{taken} taken");
     assert!(matches!(why_not, Some(SendError::WouldBlock)), "{why_not:?}");
 
-    common::run("tc", "qdisc del dev v0 root");
-    common::run("tc", "qdisc add dev v0 root tbf rate 1kbit burst 2000 limit 3000");
+    testkit::command::output("tc", "qdisc del dev v0 root");
+    testkit::command::output("tc", "qdisc add dev v0 root tbf rate 1kbit burst 2000 limit 3000");
     let (taken, why_not) = open("v0").send(&outgoing);
     assert!((1..100).contains(&taken), "{taken} taken");
     assert!(matches!(why_not, Some(SendError::Lost)), "{why_not:?}");

@@ -6,6 +6,7 @@ use bpf::device::{Device, Error, Options};
 use xnu_sim::{Fault, FaultAction, MacOs, SimKernel};
 use xnu_sys::Errno;
 
+#[macro_use]
 mod device;
 mod xnu;
 
@@ -30,21 +31,7 @@ macro_rules! tests {
     };
 }
 
-tests! {
-    frames_of_every_length,
-    frames_of_wrong_lengths,
-    records_taken_by_and_by,
-    filters,
-    directions_and_times,
-    an_interface_that_goes_and_comes,
-    statistics,
-    what_is_no_interface,
-    an_mtu_that_changes,
-    devices_in_use,
-    another_interface,
-    a_kqueue_is_told,
-    promiscuity,
-}
+contract!(tests);
 
 /// The next `times` calls of a name fail.
 fn fail(pair: &Pair<SimKernel>, call: &'static str, errno: Errno, times: u64) {

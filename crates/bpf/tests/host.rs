@@ -3,6 +3,7 @@
 
 use xnu_sys::Host;
 
+#[macro_use]
 mod device;
 mod xnu;
 
@@ -19,18 +20,4 @@ macro_rules! tests {
     };
 }
 
-tests! {
-    frames_of_every_length,
-    frames_of_wrong_lengths,
-    records_taken_by_and_by,
-    filters,
-    directions_and_times,
-    an_interface_that_goes_and_comes,
-    statistics,
-    what_is_no_interface,
-    an_mtu_that_changes,
-    devices_in_use,
-    another_interface,
-    a_kqueue_is_told,
-    promiscuity,
-}
+contract!(tests);

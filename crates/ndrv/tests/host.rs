@@ -3,6 +3,7 @@
 
 use xnu_sys::Host;
 
+#[macro_use]
 mod socket;
 #[path = "../../bpf/tests/xnu/mod.rs"]
 #[allow(dead_code, reason = "shared with another crate's tests")]
@@ -21,10 +22,4 @@ macro_rules! tests {
     };
 }
 
-tests! {
-    frames_of_every_length,
-    frames_of_wrong_lengths,
-    long_frames,
-    an_interface_that_goes_and_comes,
-    what_is_no_interface,
-}
+contract!(tests);

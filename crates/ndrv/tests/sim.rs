@@ -4,6 +4,7 @@ use ndrv::{Error, Options, Socket};
 use xnu_sim::{Fault, FaultAction, MacOs, SimKernel};
 use xnu_sys::{Errno, MESSAGES_MAX};
 
+#[macro_use]
 mod socket;
 #[path = "../../bpf/tests/xnu/mod.rs"]
 #[allow(dead_code, reason = "shared with another crate's tests")]
@@ -30,13 +31,7 @@ macro_rules! tests {
     };
 }
 
-tests! {
-    frames_of_every_length,
-    frames_of_wrong_lengths,
-    long_frames,
-    an_interface_that_goes_and_comes,
-    what_is_no_interface,
-}
+contract!(tests);
 
 /// So many calls of a name go well, then one goes wrong.
 fn fault(pair: &Pair<SimKernel>, call: &'static str, after: u64, action: FaultAction) {

@@ -7,10 +7,12 @@
 
 use std::io::Write as _;
 
+pub mod command;
 pub mod log;
 #[cfg(target_os = "linux")]
 pub mod netns;
 pub mod own_kernel;
+pub mod replay;
 pub mod tcpdump;
 
 /// Says that the running test cannot run here, and why. Call it, then return from the test.

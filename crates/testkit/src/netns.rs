@@ -1,9 +1,10 @@
 //! A network namespace of a test's own.
 
-use std::process::Command;
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
+
+use crate::command::ip;
 
 /// Moves the calling thread into a fresh, empty network namespace, where it may create interfaces.
 /// Threads and processes started from this thread afterwards live in it too; the kernel removes it
@@ -34,13 +35,9 @@ pub fn enter_or_skip() -> bool {
 /// # Panics
 /// When `ip` does not say so within five seconds.
 pub fn wait_until_active(interfaces: &[&str]) {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let is_active = |interface: &&str| {
-        let mut ip = Command::new("ip");
-        let said = ip.args(["-o", "link", "show", "dev", interface]).env("PATH", &path).output();
-        let said = said.expect("run ip");
-        let words = String::from_utf8_lossy(&said.stdout);
-        said.status.success() && words.contains(",UP") && !words.contains("qdisc noop ")
+        let words = ip(&format!("-o link show dev {interface}"));
+        words.contains(",UP") && !words.contains("qdisc noop ")
     };
     let active = || interfaces.iter().all(is_active);
     let is_in_time = crate::wait_until(Duration::from_secs(5), active);

@@ -5,27 +5,21 @@
 //! compared with what this crate makes of the same frames.
 #![cfg(target_os = "linux")]
 
-use std::process::Command;
+mod unfinished;
+
 use std::time::Duration;
 
-use afpacket::{Options, Outgoing, PacketSocket, ReceiveError, SendError, Slot, VnetHdr};
-use testing::{Example, Shape, V4, V6};
-use vswitch::offload::{self, Gso, Offload, Segmenter, complete_checksum};
-
-#[path = "../src/offload/testing.rs"]
-mod testing;
+use afpacket::{Options, Outgoing, PacketSocket, ReceiveError, SendError, Slot};
+use testkit::command::{ip, output};
+use unfinished::{Shape, V4, V6, any_shape, finished, header, kernel_refuses};
+use vswitch::offload;
 
 #[test]
 fn random_frames_come_out_as_the_kernel_makes_them() {
     let Some((mut one, mut other)) = finishing_pair() else { return };
     let mut kinds = std::collections::BTreeMap::new();
     for seed in 0..600 {
-        let any = Shape::any(seed, 65_000);
-        let payload = match any.segment {
-            0 => any.payload % 1300, // a whole frame has to fit the MTU
-            segment => any.payload.min(PIECES_MAX * usize::from(segment)),
-        };
-        let shape = Shape { payload, ..any };
+        let shape = any_shape(seed);
         let count = compare(&mut one, &mut other, &shape);
         *kinds.entry((shape.version, shape.tcp, shape.segment > 0, count > 1)).or_insert(0) += 1;
     }
@@ -61,7 +55,7 @@ fn edges_come_out_as_the_kernel_makes_them() {
 /// Lets the kernel and this crate finish the same frame; answers into how many pieces.
 fn compare(one: &mut PacketSocket, other: &mut PacketSocket, shape: &Shape) -> usize {
     let example = shape.build();
-    let ours = finish(&example);
+    let ours = finished(&example);
     let outgoing = Outgoing::new(&example.bytes).with_vnet(header(&example.offload));
     let answer = one.send(&[outgoing]);
     if kernel_refuses(shape) && matches!(answer, (0, Some(SendError::Lost))) {
@@ -83,32 +77,6 @@ fn compare(one: &mut PacketSocket, other: &mut PacketSocket, shape: &Shape) -> u
         );
     }
     kernels.len()
-}
-
-/// Where a TCP payload fits one piece, the kernel takes the frame for a whole one only when the
-/// options fit too (`virtio_net_hdr_to_skb` counts a header without them); otherwise it tries to
-/// cut it and gives up. This crate makes one piece of it in either case.
-fn kernel_refuses(shape: &Shape) -> bool {
-    let segment = usize::from(shape.segment);
-    shape.tcp && shape.payload <= segment && shape.payload + 4 * shape.tcp_options > segment
-}
-
-fn finish(example: &Example) -> Vec<Vec<u8>> {
-    if example.offload.gso == Gso::None {
-        let mut frame = example.bytes.clone();
-        complete_checksum(&mut frame, &example.offload).expect("a valid frame");
-        return vec![frame];
-    }
-    let mut segmenter = Segmenter::new(&example.bytes, &example.offload).expect("a valid segment");
-    let mut buffer = vec![0; segmenter.frame_len_max()];
-    std::iter::from_fn(|| segmenter.next_into(&mut buffer).map(|length| buffer[..length].to_vec()))
-        .collect()
-}
-
-fn header(offload: &Offload) -> VnetHdr {
-    let offload::VnetFields { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset } =
-        offload.to_vnet();
-    VnetHdr { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset }
 }
 
 /// Receives as many frames as are expected, and sees that no more come.
@@ -140,11 +108,11 @@ fn finishing_pair() -> Option<(PacketSocket, PacketSocket)> {
     if !tools || !testkit::netns::enter_or_skip() {
         return None;
     }
-    run("ip", "link add v0 mtu 2000 type veth peer name v1 mtu 2000");
+    ip("link add v0 mtu 2000 type veth peer name v1 mtu 2000");
     for end in ["v0", "v1"] {
-        run("ip", &format!("link set {end} addrgenmode none"));
-        run("ethtool", &format!("-K {end} tx off tso off gso off gro off sg off"));
-        run("ip", &format!("link set {end} up"));
+        ip(&format!("link set {end} addrgenmode none"));
+        output("ethtool", &format!("-K {end} tx off tso off gso off gro off sg off"));
+        ip(&format!("link set {end} up"));
     }
     testkit::netns::wait_until_active(&["v0", "v1"]);
     let options = Options {
@@ -156,19 +124,3 @@ fn finishing_pair() -> Option<(PacketSocket, PacketSocket)> {
     let open = |end| PacketSocket::open(end, &[], &options).expect("open a packet socket");
     Some((open("v0"), open("v1")))
 }
-
-fn run(program: &str, arguments: &str) -> String {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(program)
-        .args(arguments.split(' '))
-        .env("PATH", path)
-        .output()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments}: {complaint}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Into more datagrams than these the kernel cuts none (`UDP_MAX_SEGMENTS`); and so many pieces fit
-/// the receive buffer that an ordinary user gets.
-const PIECES_MAX: usize = 128;

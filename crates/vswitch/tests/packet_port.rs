@@ -4,21 +4,18 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+mod unfinished;
 
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
 use std::time::Duration;
 
-use afpacket::{Options, Outgoing, PacketSocket, VnetHdr};
+use afpacket::{Options, Outgoing, PacketSocket};
 use common::Running;
-use testing::{Example, Shape, V4, V6};
+use testkit::command::ip;
+use unfinished::{Shape, V4, V6, any_shape, finished, header, kernel_refuses};
 use vswitch::counters::DropReason;
-use vswitch::offload::{self, Offload, Segmenter, complete_checksum};
+use vswitch::offload;
 use vswitch::port::linux::{DatagramPort, PacketPort};
-
-#[path = "../src/offload/testing.rs"]
-#[allow(dead_code, reason = "this test binary uses its part")]
-mod testing;
 
 /// A switch between an interface and a guest, and a stack that leaves its work to the cable.
 struct Setting {
@@ -54,12 +51,7 @@ fn each_kind_of_unfinished_frame_under_each_number_of_tags() {
 fn random_unfinished_frames() {
     let Some(mut setting) = Setting::new() else { return };
     for seed in 0..300 {
-        let any = Shape::any(seed, 65_000);
-        let payload = match any.segment {
-            0 => any.payload % 1300, // a whole frame has to fit the MTU
-            segment => any.payload.min(PIECES_MAX * usize::from(segment)),
-        };
-        let shape = Shape { payload, ..any };
+        let shape = any_shape(seed);
         if !kernel_refuses(&shape) {
             setting.passes(&shape);
         }
@@ -117,38 +109,3 @@ impl Setting {
         }
     }
 }
-
-fn finished(example: &Example) -> Vec<Vec<u8>> {
-    if example.offload.gso.is_none() {
-        let mut frame = example.bytes.clone();
-        complete_checksum(&mut frame, &example.offload).expect("a valid frame");
-        return vec![frame];
-    }
-    let mut segmenter = Segmenter::new(&example.bytes, &example.offload).expect("a valid segment");
-    let mut buffer = vec![0; segmenter.frame_len_max()];
-    std::iter::from_fn(|| segmenter.next_into(&mut buffer).map(|length| buffer[..length].to_vec()))
-        .collect()
-}
-
-fn header(offload: &Offload) -> VnetHdr {
-    let offload::VnetFields { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset } =
-        offload.to_vnet();
-    VnetHdr { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset }
-}
-
-/// As in `offload_kernel.rs`: segments that fit one piece but for their options.
-fn kernel_refuses(shape: &Shape) -> bool {
-    let segment = usize::from(shape.segment);
-    shape.tcp && shape.payload <= segment && shape.payload + 4 * shape.tcp_options > segment
-}
-
-#[track_caller]
-fn ip(arguments: &str) -> String {
-    let output = Command::new("ip").args(arguments.split(' ')).output().expect("run ip");
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ip {arguments}: {complaint}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Into more datagrams than these the kernel cuts none (`UDP_MAX_SEGMENTS`).
-const PIECES_MAX: usize = 128;

@@ -7,12 +7,12 @@ use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::Running;
 use common::peers::{Finish, qemu, receive, vfkit};
+use testkit::command::ip;
 use vswitch::counters::DropReason;
 use vswitch::port::linux::{TapError, TapPort, UnixgramPort};
 use vswitch::port::unix::Access;
@@ -22,26 +22,8 @@ const KERNEL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const GUEST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const GUEST_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
-/// A namespace of this test's own in which it may make a TAP.
-fn is_ready() -> bool {
-    if !testkit::tool_or_skip("ip", "iproute2") || !testkit::netns::enter_or_skip() {
-        return false;
-    }
-    match TapPort::attach("probe0") {
-        Ok(_) => true,
-        Err(error) => {
-            testkit::skip(&format!("no TAP (root of the whole machine is needed): {error}"));
-            false
-        }
-    }
-}
-
-fn ip(arguments: &str) {
-    assert!(try_ip(arguments), "ip {arguments}");
-}
-
-fn try_ip(arguments: &str) -> bool {
-    Command::new("ip").args(arguments.split_whitespace()).output().unwrap().status.success()
+fn has_interface(name: &str) -> bool {
+    ip("-o link").contains(&format!(" {name}:"))
 }
 
 /// A switch between `tap0`, at whose other end the kernel is 192.0.2.1, and the ports `dir/g` and
@@ -176,7 +158,7 @@ fn no_peer(report: &Report) -> u64 {
 
 #[test]
 fn the_kernels_stack_reaches_a_guest_through_the_tap() {
-    if !is_ready() {
+    if !common::may_make_taps() {
         return;
     }
     let dir = testkit::scratch_dir();
@@ -204,7 +186,7 @@ fn the_kernels_stack_reaches_a_guest_through_the_tap() {
 
 #[test]
 fn frames_of_any_size_that_a_tap_has_pass() {
-    if !is_ready() {
+    if !common::may_make_taps() {
         return;
     }
     let dir = testkit::scratch_dir();
@@ -223,7 +205,7 @@ fn frames_of_any_size_that_a_tap_has_pass() {
 
 #[test]
 fn an_interface_that_is_down_is_counted_and_comes_back() {
-    if !is_ready() {
+    if !common::may_make_taps() {
         return;
     }
     let dir = testkit::scratch_dir();
@@ -246,7 +228,7 @@ fn an_interface_that_is_down_is_counted_and_comes_back() {
 
 #[test]
 fn an_interface_that_is_deleted_ends_its_port_alone() {
-    if !is_ready() {
+    if !common::may_make_taps() {
         return;
     }
     let dir = testkit::scratch_dir();
@@ -289,7 +271,7 @@ fn arp_request() -> Vec<u8> {
 
 #[test]
 fn what_cannot_be_a_tap_is_told() {
-    if !is_ready() {
+    if !common::may_make_taps() {
         return;
     }
     let refused = |name: &str| TapPort::attach(name).unwrap_err();
@@ -304,9 +286,9 @@ fn what_cannot_be_a_tap_is_told() {
     // A TAP that was there before stays when the port goes; one that was not goes too.
     ip("tuntap add tap7 mode tap");
     drop(TapPort::attach("tap7").unwrap());
-    assert!(try_ip("link show tap7"));
+    assert!(has_interface("tap7"));
     drop(TapPort::attach("tap8").unwrap());
-    assert!(!try_ip("link show tap8"));
+    assert!(!has_interface("tap8"));
 }
 
 const BROADCAST: vswitch::MacAddr = vswitch::MacAddr([0xff; 6]);

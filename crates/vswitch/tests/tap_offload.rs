@@ -5,21 +5,18 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+mod unfinished;
 
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
 use std::time::Duration;
 
 use afpacket::{Options, Outgoing, PacketSocket, ReceiveError, Slot, VnetHdr};
 use common::Running;
-use testing::{Example, Random, Shape, V4, V6};
+use testkit::command::{ip, output};
+use unfinished::{Example, Random, Shape, V4, V6, any_shape, finished, header, kernel_refuses};
 use vswitch::counters::DropReason;
-use vswitch::offload::{self, Offload, Segmenter, complete_checksum};
+use vswitch::offload;
 use vswitch::port::linux::{DatagramPort, PacketPort, TapPort};
-
-#[path = "../src/offload/testing.rs"]
-#[allow(dead_code, reason = "this test binary uses its part")]
-mod testing;
 
 /// A switch between two TAPs, a guest and a bridge, and a stack behind each TAP and behind a member
 /// of the bridge: what one sends is flooded to all others.
@@ -65,12 +62,7 @@ fn each_kind_of_unfinished_frame_under_each_number_of_tags() {
 fn random_unfinished_frames() {
     let Some(mut setting) = Setting::new() else { return };
     for seed in 0..300 {
-        let any = Shape::any(seed, 65_000);
-        let payload = match any.segment {
-            0 => any.payload % 1300, // a whole frame has to fit the MTU
-            segment => any.payload.min(PIECES_MAX * usize::from(segment)),
-        };
-        let shape = Shape { payload, ..any };
+        let shape = any_shape(seed);
         if !kernel_refuses(&shape) {
             setting.passes(&shape);
         }
@@ -169,7 +161,7 @@ impl Setting {
     }
 
     fn new() -> Option<Self> {
-        if !is_ready() {
+        if !common::may_make_taps() {
             return None;
         }
         // The kernel's own stack has nothing to say here.
@@ -289,38 +281,14 @@ fn receive(socket: &mut PacketSocket) -> (Vec<u8>, VnetHdr) {
     got.expect("a frame within five seconds")
 }
 
-fn finished(example: &Example) -> Vec<Vec<u8>> {
-    if example.offload.gso.is_none() {
-        let mut frame = example.bytes.clone();
-        complete_checksum(&mut frame, &example.offload).expect("a valid frame");
-        return vec![frame];
-    }
-    let mut segmenter = Segmenter::new(&example.bytes, &example.offload).expect("a valid segment");
-    let mut buffer = vec![0; segmenter.frame_len_max()];
-    std::iter::from_fn(|| segmenter.next_into(&mut buffer).map(|length| buffer[..length].to_vec()))
-        .collect()
-}
-
-fn header(offload: &Offload) -> VnetHdr {
-    let offload::VnetFields { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset } =
-        offload.to_vnet();
-    VnetHdr { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset }
-}
-
-/// As in `offload_kernel.rs`: segments that fit one piece but for their options.
-fn kernel_refuses(shape: &Shape) -> bool {
-    let segment = usize::from(shape.segment);
-    shape.tcp && shape.payload <= segment && shape.payload + 4 * shape.tcp_options > segment
-}
-
 /// The interface's stack leaves work while the port is there, and only then.
 #[test]
 fn a_tap_that_stays_is_left_without_offloads() {
-    if !testkit::tool_or_skip("ethtool", "ethtool") || !is_ready() {
+    if !testkit::tool_or_skip("ethtool", "ethtool") || !common::may_make_taps() {
         return;
     }
     let features = || {
-        let all = run("ethtool", "-k stays0");
+        let all = output("ethtool", "-k stays0");
         ["tx-checksumming", "tcp-segmentation-offload", "tx-udp-segmentation"].map(|feature| {
             let line = all.lines().find(|line| line.starts_with(feature));
             line.is_some_and(|line| line.ends_with(": on"))
@@ -366,45 +334,8 @@ fn make_bridge() {
     for interface in ["br0", "vsw0", "vsw0m", "lan", "far"] {
         ip(&format!("link set {interface} addrgenmode none up"));
     }
-    // Until the kernel has noticed the carrier it drops what is sent, and says it was sent.
-    let active = || ip("-o link show type veth").matches(" state UP ").count() == 4;
-    assert!(testkit::wait_until(Duration::from_secs(5), active), "the pairs do not come up");
-}
-
-/// A namespace of this test's own in which it may make a TAP.
-fn is_ready() -> bool {
-    if !testkit::tool_or_skip("ip", "iproute2") || !testkit::netns::enter_or_skip() {
-        return false;
-    }
-    match TapPort::attach("probe0") {
-        Ok(_) => true,
-        Err(error) => {
-            testkit::skip(&format!("no TAP (root of the whole machine is needed): {error}"));
-            false
-        }
-    }
-}
-
-#[track_caller]
-fn ip(arguments: &str) -> String {
-    run("ip", arguments)
-}
-
-#[track_caller]
-fn run(program: &str, arguments: &str) -> String {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(program)
-        .args(arguments.split_whitespace())
-        .env("PATH", path)
-        .output()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments}: {complaint}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    testkit::netns::wait_until_active(&["vsw0", "vsw0m", "lan", "far"]);
 }
 
 /// From whom to whom all frames here are.
 const ADDRESSES: [u8; 12] = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
-
-/// Into more datagrams than these the kernel cuts none (`UDP_MAX_SEGMENTS`).
-const PIECES_MAX: usize = 128;

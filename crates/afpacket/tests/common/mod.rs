@@ -1,10 +1,10 @@
 //! What the tests share: veth pairs in a namespace of the test's own, and frames.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::process::Command;
 use std::time::Duration;
 
 use afpacket::{FilterWord, Options, Outgoing, PacketSocket, ReceiveError, Slot, VnetHdr};
+pub(crate) use testkit::command::ip;
 use testkit::netns::wait_until_active;
 
 /// How long anything may take on a loaded machine before the test fails.
@@ -38,25 +38,6 @@ pub(crate) fn add_pair(one: &str, other: &str, mtu: u32) {
 /// No IPv6 address on the interface, so no neighbour discovery from it.
 pub(crate) fn silence(interface: &str) {
     ip(&format!("link set {interface} addrgenmode none"));
-}
-
-/// Runs iproute2's `ip` and answers what it prints.
-pub(crate) fn ip(arguments: &str) -> String {
-    run("ip", arguments)
-}
-
-/// Runs a program, which must succeed, and answers what it prints.
-pub(crate) fn run(program: &str, arguments: &str) -> String {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(program)
-        .args(arguments.split(' '))
-        .env("PATH", path)
-        .output()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{program} {arguments}: {complaint}{text}");
-    text
 }
 
 /// Opens a socket that takes everything.

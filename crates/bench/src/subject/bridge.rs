@@ -13,7 +13,7 @@ pub(super) fn start(wiring: &Wiring) -> Result<Rig> {
         Wiring::Taps { mtu, offload } => tcp(&mut rig, mtu, offload)?,
         Wiring::TapToBridge { mtu } => tcp(&mut rig, mtu, true)?,
         Wiring::DatagramToBridge { frame_bytes } => {
-            let mtu = super::vswitch::mtu_of(frame_bytes);
+            let mtu = wiring::mtu_of(frame_bytes);
             let host = wiring::host_with_bridge(mtu, None)?;
             for name in ["one", "two"] {
                 let name = wiring::join_bridge(&host, name, mtu)?;

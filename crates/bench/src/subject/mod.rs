@@ -5,6 +5,7 @@ mod direct;
 mod guests;
 mod ovs;
 mod relay;
+mod relay_process;
 mod vde;
 mod vswitch;
 mod wiring;

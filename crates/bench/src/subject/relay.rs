@@ -1,17 +1,13 @@
 //! The bare relays, each a process of this program.
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
-use super::vswitch::mtu_of;
+use super::relay_process::{Relay, plug_a_guest, ready};
 use super::wiring::{self, ADDRESSES, Wiring, datagram_place, socket_path};
-use super::{Hosts, Programs, Rig};
+use super::{Programs, Rig};
 use crate::failure::{Failure, Result};
 use crate::load::Place;
-use crate::relay::READY;
 use crate::system::namespace::Namespace;
-use crate::system::process::Process;
 use crate::system::socket::Buffers;
 
 /// Room for a TAP's largest frame with its header.
@@ -42,7 +38,7 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, vnet: bo
             rig.places = vec![stream_at(&rig, 0), datagram_at(&rig, 1)];
         }
         Wiring::DatagramToBridge { frame_bytes } => {
-            let mtu = mtu_of(frame_bytes);
+            let mtu = wiring::mtu_of(frame_bytes);
             let host = wiring::host_with_bridge(mtu, None)?;
             let name = wiring::join_bridge(&host, "lan", mtu)?;
             let card = wiring::join_bridge(&host, "own", mtu)?;
@@ -95,51 +91,4 @@ fn start_pairs(
     rig.places = places.collect();
     rig.process = Some(process);
     Ok(())
-}
-
-/// A namespace with a TAP, plugged into the datagram socket of end 0 by a relay that is not
-/// measured, and the host's own stack as its peer.
-pub(super) fn plug_a_guest(
-    rig: &mut Rig,
-    programs: &Programs,
-    host: Arc<Namespace>,
-    inwards: bool,
-) -> Result<()> {
-    let (socket, own) = (socket_path(rig.path(), 0), rig.path().join("guest"));
-    let plug = format!("plug:{}:{}", socket.display(), own.display());
-    let relay = Relay { batch: 32, frame_bytes: 2048, pairs: 1 };
-    let command = relay.command(&programs.own, &plug, "tap:g0");
-    let guest = Arc::new(Namespace::new()?);
-    rig.others.push(guest.inside(move || ready(command))?);
-    guest.run(&[
-        "ip link set g0 up".to_owned(),
-        format!("ip address add {}/24 dev g0", ADDRESSES[1]),
-    ])?;
-    rig.hosts = Some(match inwards {
-        true => Hosts { client: host, server: guest, server_address: ADDRESSES[1] },
-        false => Hosts { client: guest, server: host, server_address: ADDRESSES[0] },
-    });
-    Ok(())
-}
-
-struct Relay {
-    batch: usize,
-    frame_bytes: usize,
-    pairs: usize,
-}
-
-impl Relay {
-    fn command(&self, program: &Path, a: &str, b: &str) -> Command {
-        let mut command = Command::new(program);
-        command.args(["relay", a, b, "--batch", &self.batch.to_string()]);
-        command.args(["--frame-bytes", &self.frame_bytes.to_string()]);
-        command.args(["--pairs", &self.pairs.to_string()]);
-        command
-    }
-}
-
-fn ready(mut command: Command) -> Result<Process> {
-    let mut process = Process::start(&mut command)?;
-    process.wait_for(READY)?;
-    Ok(process)
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::wiring::{self, ADDRESSES, Wiring, datagram_place, socket_path};
-use super::{Card, Guests, Hosts, Programs, Rig, relay};
+use super::{Card, Guests, Hosts, Programs, Rig, relay_process};
 use crate::failure::Result;
 use crate::load::Place;
 use crate::system::namespace::Namespace;
@@ -37,8 +37,8 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, options: &[&str]) -> R
             rig.places = vec![stream, datagram_place(rig.path(), 1, true, Buffers::Large)];
         }
         Wiring::DatagramToBridge { frame_bytes } => {
-            let host = wiring::host_with_bridge(mtu_of(frame_bytes), None)?;
-            let lan = wiring::join_bridge(&host, "lan", mtu_of(frame_bytes))?;
+            let host = wiring::host_with_bridge(wiring::mtu_of(frame_bytes), None)?;
+            let lan = wiring::join_bridge(&host, "lan", wiring::mtu_of(frame_bytes))?;
             run.datagrams(rig.path(), 1);
             run.uplink = "bridge:br0";
             rig.process = Some(run.start_in(&host)?);
@@ -62,7 +62,7 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, options: &[&str]) -> R
             run.datagrams(rig.path(), 1);
             run.uplink = "bridge:br0";
             rig.process = Some(run.start_in(&host)?);
-            relay::plug_a_guest(&mut rig, programs, host, inwards)?;
+            relay_process::plug_a_guest(&mut rig, programs, host, inwards)?;
         }
     }
     Ok(rig)
@@ -89,11 +89,6 @@ fn start_guests(rig: &mut Rig, mut run: Run<'_>, card: Card) -> Result<()> {
     let cards = [0, 1].map(|end| card.to(&rig.path().join(format!("end{end}")), &ports[end]));
     rig.guests = Some(Guests::boot(run.programs.guest.as_ref(), cards)?);
     Ok(())
-}
-
-/// The MTU that lets frames of this length through.
-pub(super) fn mtu_of(frame_bytes: usize) -> u32 {
-    u32::try_from(frame_bytes.saturating_sub(14)).unwrap_or(1500).max(1500)
 }
 
 struct Run<'a> {

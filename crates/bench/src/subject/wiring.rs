@@ -35,6 +35,11 @@ pub(crate) enum Wiring {
 /// The address of each host, in the order in which they are made.
 pub(super) const ADDRESSES: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 
+/// The MTU that lets frames of this length through.
+pub(super) fn mtu_of(frame_bytes: usize) -> u32 {
+    u32::try_from(frame_bytes.saturating_sub(14)).unwrap_or(1500).max(1500)
+}
+
 /// How a switch's datagram ends are attached to the sockets `place{}` of a directory.
 pub(super) fn datagram_place(
     directory: &Path,

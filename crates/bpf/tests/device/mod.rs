@@ -1,6 +1,27 @@
 //! What a BPF device does on every kernel: called with a pair of feths of the simulated XNU, and as
 //! root of a Mac with two of the real one.
 
+/// The tests of the contract, handed to a macro that makes them for one kind of kernel.
+macro_rules! contract {
+    ($tests:ident) => {
+        $tests! {
+            frames_of_every_length,
+            frames_of_wrong_lengths,
+            records_taken_by_and_by,
+            filters,
+            directions_and_times,
+            an_interface_that_goes_and_comes,
+            statistics,
+            what_is_no_interface,
+            an_mtu_that_changes,
+            devices_in_use,
+            another_interface,
+            a_kqueue_is_told,
+            promiscuity,
+        }
+    };
+}
+
 use bpf::capture::BatchWriter;
 use bpf::device::{Device, Error, Options};
 use bpf::{Dialect, stock};

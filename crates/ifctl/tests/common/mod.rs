@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use ifctl::Interfaces;
 use serde_json::Value;
+pub(crate) use testkit::command::output;
 
 /// A handle in a fresh namespace; nothing if the test cannot run here (which was said).
 pub(crate) fn interfaces_in_own_namespace() -> Option<Interfaces> {
@@ -41,18 +42,6 @@ pub(crate) fn bridge(arguments: &str) -> Vec<Value> {
 pub(crate) fn named<'a>(list: &'a [Value], key: &str, name: &str) -> &'a Value {
     let found = list.iter().find(|value| value[key] == name);
     found.unwrap_or_else(|| panic!("no {name} in {list:#?}"))
-}
-
-/// The output of a program that must succeed.
-pub(crate) fn output(program: &str, arguments: &str) -> String {
-    let done = Command::new(program)
-        .args(arguments.split_whitespace())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("run {program}: {error}"));
-    let stderr = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{program} {arguments}: {stderr}");
-    String::from_utf8(done.stdout).expect("UTF-8")
 }
 
 fn json(program: &str, arguments: &str) -> Vec<Value> {

@@ -2,6 +2,19 @@
 //! as root of a Mac with two of the real one. What was sent is read at the other end by a BPF
 //! device, with requests alone: this crate does not know `bpf`.
 
+/// The tests of the contract, handed to a macro that makes them for one kind of kernel.
+macro_rules! contract {
+    ($tests:ident) => {
+        $tests! {
+            frames_of_every_length,
+            frames_of_wrong_lengths,
+            long_frames,
+            an_interface_that_goes_and_comes,
+            what_is_no_interface,
+        }
+    };
+}
+
 use ndrv::{Error, FRAME_LEEWAY_BYTES, Options, Socket};
 use xnu_sys::bpf::{BIOCGBLEN, BIOCIMMEDIATE, BIOCSBLEN, BIOCSETIF, BIOCSSEESENT};
 use xnu_sys::net_if::ifreq;

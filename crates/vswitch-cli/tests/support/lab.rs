@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+pub(crate) use testkit::command::output;
 
 use serde_json::{Value, json};
 
@@ -40,19 +40,6 @@ pub(crate) fn ip_json(arguments: &str) -> Vec<Value> {
         return Vec::new();
     }
     serde_json::from_str(&text).expect("JSON")
-}
-
-/// The output of a program that must succeed.
-#[track_caller]
-pub(crate) fn output(program: &str, arguments: &str) -> String {
-    let done = Command::new(program)
-        .args(arguments.split_whitespace())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("run {program}: {error}"));
-    let stderr = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{program} {arguments}: {stderr}");
-    String::from_utf8(done.stdout).expect("UTF-8")
 }
 
 /// What iproute2 says of one interface; `None` when there is none of that name.

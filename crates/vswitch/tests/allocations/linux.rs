@@ -2,8 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::process::Command;
 use std::time::{Duration, Instant};
+use testkit::command::ip;
 
 use afpacket::{Options, Outgoing, PacketSocket, ReceiveError, Slot, VnetHdr};
 use vswitch::fabric::{PortPolicy, Settings};
@@ -327,12 +327,6 @@ fn rig_with_packet_port(finished_frames: bool) -> (Rig, Card) {
     let port = PacketPort::open(&near, None, finished_frames).expect("an interface of ours");
     rig.add("uplink", Box::new(port));
     (rig, Card::open(&far))
-}
-
-fn ip(arguments: &str) -> String {
-    let output = Command::new("ip").args(arguments.split_whitespace()).output().expect("ip");
-    assert!(output.status.success(), "ip {arguments}: {output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A packet socket on an interface, as the stack behind it.

@@ -133,3 +133,18 @@ pub(crate) fn assert_balanced(report: &Report) {
         assert!(port.counters.egress.balances(port.queued_frames), "{port:?}");
     }
 }
+
+/// A namespace of this test's own in which it may make a TAP.
+#[cfg(target_os = "linux")]
+pub(crate) fn may_make_taps() -> bool {
+    if !testkit::tool_or_skip("ip", "iproute2") || !testkit::netns::enter_or_skip() {
+        return false;
+    }
+    match vswitch::port::linux::TapPort::attach("probe0") {
+        Ok(_) => true,
+        Err(error) => {
+            testkit::skip(&format!("no TAP (root of the whole machine is needed): {error}"));
+            false
+        }
+    }
+}

@@ -15,6 +15,7 @@ mod world;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use testkit::replay::Replay;
 
 use vswitch::Nanos;
 use vswitch::fabric::{PortPolicy, Settings};
@@ -51,7 +52,7 @@ fn no_seed_breaks_it() {
     while !is_enough(seeds) {
         let seed = seeds;
         seeds += 1;
-        let _says_how_to_replay = Replay(seed);
+        let _says_how_to_replay = Replay(format!("cargo xtask sim --seed {seed}"));
         let outcome = run(seed);
         delivered += outcome.delivered;
         paused += outcome.pauses;
@@ -71,17 +72,6 @@ fn a_seed_replays() {
     let once = run(7);
     assert_eq!(once, run(7));
     assert_ne!(once, run(8));
-}
-
-/// Prints how to run a seed again when it fails.
-struct Replay(u64);
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("\nto replay: cargo xtask sim --seed {}\n", self.0);
-        }
-    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

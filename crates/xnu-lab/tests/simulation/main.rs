@@ -14,6 +14,7 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use testkit::replay::Replay;
 
 use vswitch::counters::DropReason;
 use vswitch::{MacAddr, Nanos};
@@ -68,7 +69,8 @@ fn no_seed_breaks_it() {
                     if is_enough(seed) {
                         return;
                     }
-                    let _says_how_to_replay = Replay(seed);
+                    let _says_how_to_replay =
+                        Replay(format!("cargo xtask sim --kernel xnu --seed {seed}"));
                     let outcome = run(seed);
                     delivered.fetch_add(outcome.delivered, Ordering::Relaxed);
                     mended.fetch_add(outcome.mended, Ordering::Relaxed);
@@ -89,17 +91,6 @@ fn a_seed_replays() {
     let once = run(7);
     assert_eq!(once, run(7));
     assert_ne!(once, run(8));
-}
-
-/// Prints how to run a seed again when it fails.
-struct Replay(u64);
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("\nto replay: cargo xtask sim --kernel xnu --seed {}\n", self.0);
-        }
-    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

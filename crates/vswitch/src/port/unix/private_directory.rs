@@ -13,8 +13,8 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, mkdtemp, unlinkat};
 use super::platform::PATH_MAX_BYTES;
 use super::socket_path::{Access, Identity};
 
-/// The directory's name; each X becomes any letter or digit. It is short, since the socket's path
-/// in it has to fit an address too.
+/// The directory's name, as mkdtemp(3) wants it: it makes a letter or digit of each of the six X at
+/// the end. It is short, since the socket's path in it has to fit an address too.
 const TEMPLATE: &str = ".XXXXXX";
 
 /// The socket's name in the directory.
@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn a_path_that_leaves_no_room_is_refused() {
         let dir = testkit::scratch_dir();
-        let room = PATH_MAX_BYTES - dir.path().as_os_str().len() - "//.XXXXXX/s".len();
+        let taken = dir.path().join("").join("").join(TEMPLATE).join(SOCKET);
+        let room = PATH_MAX_BYTES - taken.as_os_str().len() - "/".len();
         let parent = dir.path().join("x".repeat(room));
         fs::create_dir(&parent).unwrap();
         UnixDatagram::bind(PrivateDirectory::beside(&parent.join("a")).unwrap().socket_path())
