@@ -166,7 +166,7 @@ impl Port for MemoryPort {
         const CLASS: SizeClass = SizeClass::Small;
         let left = self.cable().to_give.load(Relaxed);
         let mut given = 0;
-        for slot in inbox.slots(CLASS).take(left) {
+        for slot in inbox.slots(CLASS, left) {
             slot.head[..self.frame.len()].copy_from_slice(&self.frame);
             given += 1;
         }

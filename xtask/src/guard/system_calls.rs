@@ -138,7 +138,7 @@ impl Kinds {
             match name.as_str() {
                 "recvmmsg" | "recvmsg" | "recvfrom" | "read" | "readv" => kinds.receive += count,
                 "sendmmsg" | "sendmsg" | "sendto" | "write" | "writev" => kinds.send += count,
-                "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => kinds.wait += count,
+                wait if trace::WAITS.contains(&wait) => kinds.wait += count,
                 LOOK => {}
                 name if WITH_A_LOOK.contains(&name) => kinds.other += count.saturating_sub(looks),
                 _ => kinds.other += count,

@@ -1,27 +1,53 @@
-//! Linux's poller: epoll, an eventfd to be woken by, the monotonic clock.
-#![allow(unsafe_code, reason = "epoll and eventfd by their system calls")]
+//! Linux's poller: epoll for the many that are quiet, poll(2) for the few that are busy, an eventfd
+//! to be woken by, the monotonic clock.
 
+use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Event, Interest, Poller, Source, Token, Wake};
 use crate::time::Nanos;
 
-/// How many events one wait takes. More stay ready and come with the next.
-const EVENTS_PER_WAIT: usize = 256;
+mod busy;
+mod sys;
 
-/// The waker's token: no port has it.
-const WAKER: u64 = u64::MAX;
+use busy::{BusySet, Idle};
+use sys::{EpollSet, EventFd, Ready};
 
-/// epoll(7), level-triggered.
+/// A source that moved frames in two of so many waits is busy.
+const RECENT_WAITS: u64 = 16;
+
+/// epoll(7) and poll(2), level-triggered: each source is in one of the two, by how busy it is
+/// ([`busy`] says why).
 #[derive(Debug)]
 pub struct Epoll {
-    epoll: OwnedFd,
+    quiet: EpollSet,
+    busy: BusySet,
+    watches: HashMap<RawFd, Watch>,
+    /// How many waits there have been.
+    waits: u64,
     waker: Arc<EventFd>,
-    ready: Vec<libc::epoll_event>,
     start: Instant,
+}
+
+#[derive(Debug)]
+struct Watch {
+    source: Source,
+    token: Token,
+    interest: Interest,
+    place: Place,
+    /// The wait in which it last moved frames.
+    used_in: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Quiet,
+    Busy,
+    /// It is not watched for now. It was busy, and a port that pauses comes back soon.
+    Paused,
 }
 
 impl Epoll {
@@ -30,35 +56,19 @@ impl Epoll {
     /// # Errors
     /// When the process or the system has no descriptor left.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: no pointers; a fresh descriptor or -1 comes back.
-        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: epoll_create1 has just made this descriptor, and nobody else owns it.
-        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
+        let quiet = EpollSet::new()?;
         let waker = Arc::new(EventFd::new()?);
-        let empty = libc::epoll_event { events: 0, u64: 0 };
-        let this =
-            Self { epoll, waker, ready: vec![empty; EVENTS_PER_WAIT], start: Instant::now() };
-        let interest = Interest { readable: true, writable: false };
-        this.control(libc::EPOLL_CTL_ADD, this.waker.0.as_raw_fd(), Token(WAKER), interest)?;
-        Ok(this)
-    }
-
-    fn control(&self, operation: i32, fd: i32, token: Token, interest: Interest) -> io::Result<()> {
-        let mut events = 0;
-        if interest.readable {
-            events |= libc::EPOLLIN.cast_unsigned();
-        }
-        if interest.writable {
-            events |= libc::EPOLLOUT.cast_unsigned();
-        }
-        let mut event = libc::epoll_event { events, u64: token.0 };
-        // SAFETY: `event` lives across the call, which only reads it; a bad descriptor is an error.
-        check(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &raw mut event) })?;
-        Ok(())
+        quiet.add(waker.as_raw_fd(), Interest { readable: true, writable: false })?;
+        let busy = BusySet::new(quiet.as_raw_fd());
+        let start = Instant::now();
+        Ok(Self { quiet, busy, watches: HashMap::new(), waits: 0, waker, start })
     }
 
     /// The wait in whole milliseconds, rounded up: waking early would spin until the deadline.
     fn timeout_ms(&self, deadline: Nanos) -> i32 {
+        if deadline == Nanos(0) {
+            return 0;
+        }
         if deadline == Nanos::NEVER {
             return -1;
         }
@@ -69,49 +79,126 @@ impl Epoll {
     fn clock(&self) -> Nanos {
         Nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
+
+    fn wait_for_quiet(&mut self, timeout_ms: i32, events: &mut Vec<Event>) -> io::Result<()> {
+        for place in 0..self.quiet.wait(timeout_ms)? {
+            let ready = self.quiet.ready(place);
+            if ready.descriptor == self.waker.as_raw_fd() {
+                self.waker.drain();
+            } else {
+                events.extend(event(&self.watches, ready));
+                self.note_use_of(ready.descriptor);
+            }
+        }
+        Ok(())
+    }
+
+    /// A source moved frames, or is about to: when it did so lately, it is busy from now on.
+    fn note_use_of(&mut self, descriptor: RawFd) {
+        let Some(watch) = self.watches.get_mut(&descriptor) else { return };
+        let before = watch.used_in.replace(self.waits);
+        match watch.place {
+            Place::Quiet => {
+                let again = before.is_some_and(|before| before != self.waits)
+                    && is_recent(before, self.waits);
+                if again && !self.busy.is_full() {
+                    self.make_busy(descriptor);
+                }
+            }
+            Place::Busy => self.busy.keep(descriptor),
+            Place::Paused => {}
+        }
+    }
+
+    fn make_busy(&mut self, descriptor: RawFd) {
+        if let Some(watch) = self.watches.get_mut(&descriptor)
+            && self.quiet.remove(descriptor).is_ok()
+        {
+            self.busy.insert(descriptor, watch.interest);
+            watch.place = Place::Busy;
+        }
+    }
+
+    /// Takes back into the epoll set who has been idle for long, and forgets who is closed, as
+    /// epoll does by itself.
+    fn settle(&mut self) {
+        while let Some((descriptor, why)) = self.busy.take_idle() {
+            let Some(watch) = self.watches.get_mut(&descriptor) else { continue };
+            match why {
+                Idle::Closed => drop(self.watches.remove(&descriptor)),
+                Idle::ForLong if self.quiet.add(descriptor, watch.interest).is_ok() => {
+                    watch.place = Place::Quiet;
+                }
+                // No memory for another watch (ENOMEM, ENOSPC): it stays where it was.
+                Idle::ForLong => self.busy.insert(descriptor, watch.interest),
+            }
+        }
+    }
 }
 
 impl Poller for Epoll {
     fn add(&mut self, source: Source, token: Token, interest: Interest) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, source.descriptor, token, interest)
+        let descriptor = source.descriptor;
+        let before = self.watches.get(&descriptor);
+        let used_in = before.filter(|watch| watch.source == source).and_then(|watch| watch.used_in);
+        let was_busy = before.is_some_and(|watch| watch.place == Place::Paused);
+        let place = if was_busy && is_recent(used_in, self.waits) && !self.busy.is_full() {
+            self.busy.insert(descriptor, interest);
+            Place::Busy
+        } else {
+            self.quiet.add(descriptor, interest)?;
+            Place::Quiet
+        };
+        self.watches.insert(descriptor, Watch { source, token, interest, place, used_in });
+        Ok(())
     }
 
     fn modify(&mut self, source: Source, token: Token, interest: Interest) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, source.descriptor, token, interest)
+        let descriptor = source.descriptor;
+        let Some(watch) = self.watches.get_mut(&descriptor) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        (watch.token, watch.interest) = (token, interest);
+        match watch.place {
+            Place::Busy => self.busy.modify(descriptor, interest),
+            Place::Quiet | Place::Paused => self.quiet.modify(descriptor, interest)?,
+        }
+        Ok(())
     }
 
     fn remove(&mut self, source: Source) {
-        // A closed descriptor has left the set by itself (EBADF or ENOENT): nothing to do then.
-        let _ = self.control(libc::EPOLL_CTL_DEL, source.descriptor, Token(0), Interest::default());
+        let descriptor = source.descriptor;
+        let Some(watch) = self.watches.get_mut(&descriptor) else { return };
+        if watch.place == Place::Busy {
+            self.busy.remove(descriptor);
+            watch.place = Place::Paused;
+        } else {
+            // A closed descriptor has left the set by itself (EBADF or ENOENT).
+            let _ = self.quiet.remove(descriptor);
+            self.watches.remove(&descriptor);
+        }
+    }
+
+    fn note_use(&mut self, source: Source) {
+        self.note_use_of(source.descriptor);
     }
 
     fn wait(&mut self, deadline: Nanos, events: &mut Vec<Event>) -> io::Result<()> {
         events.clear();
-        let timeout_ms = if deadline == Nanos(0) { 0 } else { self.timeout_ms(deadline) };
-        let capacity = i32::try_from(self.ready.len()).unwrap_or(i32::MAX);
-        // SAFETY: `ready` has room for `capacity` events and lives across the call.
-        let count = unsafe {
-            libc::epoll_wait(self.epoll.as_raw_fd(), self.ready.as_mut_ptr(), capacity, timeout_ms)
-        };
-        let count = match check(count) {
-            Ok(count) => usize::try_from(count).unwrap_or(0),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        for ready in &self.ready[..count] {
-            let (bits, token) = (ready.events.cast_signed(), ready.u64);
-            if token == WAKER {
-                self.waker.drain();
-                continue;
-            }
-            let broken = bits & (libc::EPOLLERR | libc::EPOLLHUP) != 0;
-            events.push(Event {
-                token: Token(token),
-                readable: broken || bits & libc::EPOLLIN != 0,
-                writable: broken || bits & libc::EPOLLOUT != 0,
-            });
+        self.waits += 1;
+        self.settle();
+        let timeout_ms = self.timeout_ms(deadline);
+        if self.busy.is_empty() {
+            return self.wait_for_quiet(timeout_ms, events);
         }
-        Ok(())
+        let is_quiet_ready = self.busy.wait(timeout_ms)?;
+        for ready in self.busy.ready() {
+            if let Some(watch) = self.watches.get_mut(&ready.descriptor) {
+                watch.used_in = Some(self.waits);
+            }
+            events.extend(event(&self.watches, ready));
+        }
+        if is_quiet_ready { self.wait_for_quiet(0, events) } else { Ok(()) }
     }
 
     fn now(&mut self) -> Nanos {
@@ -123,97 +210,15 @@ impl Poller for Epoll {
     }
 }
 
-/// An eventfd(2): a counter that makes epoll return.
-#[derive(Debug)]
-struct EventFd(OwnedFd);
-
-impl EventFd {
-    fn new() -> io::Result<Self> {
-        // SAFETY: no pointers; a fresh descriptor or -1 comes back.
-        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: eventfd has just made this descriptor, and nobody else owns it.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
-    }
-
-    fn drain(&self) {
-        let mut count = [0_u8; 8];
-        // SAFETY: `count` has the eight bytes that an eventfd gives.
-        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
-    }
+fn event(watches: &HashMap<RawFd, Watch>, ready: Ready) -> Option<Event> {
+    let Ready { descriptor, readable, writable } = ready;
+    let token = watches.get(&descriptor)?.token;
+    Some(Event { token, readable, writable })
 }
 
-impl Wake for EventFd {
-    fn wake(&self) {
-        let one = 1_u64.to_ne_bytes();
-        // SAFETY: `one` has the eight bytes that an eventfd takes. A counter that is full (EAGAIN)
-        // wakes as well.
-        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-    }
-}
-
-fn check(result: i32) -> io::Result<i32> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+fn is_recent(used_in: Option<u64>, waits: u64) -> bool {
+    used_in.is_some_and(|used_in| waits - used_in <= RECENT_WAITS)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::os::unix::net::UnixStream;
-    use std::time::Duration;
-
-    use super::*;
-
-    const READ: Interest = Interest { readable: true, writable: false };
-
-    fn source(stream: &UnixStream) -> Source {
-        Source { descriptor: stream.as_raw_fd(), generation: 0 }
-    }
-
-    #[test]
-    fn tells_what_is_ready_for_as_long_as_it_is() {
-        let mut poller = Epoll::new().unwrap();
-        let (mut near, far) = UnixStream::pair().unwrap();
-        poller.add(source(&far), Token(7), READ).unwrap();
-        let mut events = Vec::new();
-        poller.wait(Nanos(0), &mut events).unwrap();
-        assert_eq!(events, []);
-        near.write_all(b"x").unwrap();
-        let expected = [Event { token: Token(7), readable: true, writable: false }];
-        for _ in 0..2 {
-            poller.wait(Nanos::NEVER, &mut events).unwrap();
-            assert_eq!(events, expected);
-        }
-        poller.modify(source(&far), Token(7), Interest::default()).unwrap();
-        poller.wait(Nanos(0), &mut events).unwrap();
-        assert_eq!(events, []);
-        drop(far);
-        poller.remove(Source { descriptor: 1_000_000, generation: 0 });
-    }
-
-    #[test]
-    fn a_deadline_is_not_missed_and_not_early() {
-        let mut poller = Epoll::new().unwrap();
-        let mut events = Vec::new();
-        let deadline = poller.now() + Duration::from_micros(1500);
-        poller.wait(deadline, &mut events).unwrap();
-        assert!(poller.now() >= deadline);
-    }
-
-    #[test]
-    fn another_thread_wakes_it_even_beforehand() {
-        let mut poller = Epoll::new().unwrap();
-        let mut events = Vec::new();
-        poller.waker().wake();
-        poller.wait(Nanos::NEVER, &mut events).unwrap();
-        let waker = poller.waker();
-        let thread = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(20));
-            waker.wake();
-        });
-        poller.wait(Nanos::NEVER, &mut events).unwrap();
-        thread.join().unwrap();
-        let before = poller.now();
-        poller.wait(before + Duration::from_millis(5), &mut events).unwrap();
-        assert!(poller.now().since(before) >= Duration::from_millis(5), "one wake, one return");
-    }
-}
+mod tests;

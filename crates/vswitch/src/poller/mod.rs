@@ -69,6 +69,10 @@ pub trait Poller: 'static {
     /// Stops watching. A source that was closed already is no longer watched: that is no error.
     fn remove(&mut self, source: Source);
 
+    /// Frames go out through a watched source: a poller that treats busy sources differently learns
+    /// it from this, since such a source may never be ready to read.
+    fn note_use(&mut self, _source: Source) {}
+
     /// Waits until a source is ready, somebody wakes the poller, or `deadline` is past; fills
     /// `events` (emptied first) with what is ready. [`Nanos::NEVER`] waits without limit.
     ///

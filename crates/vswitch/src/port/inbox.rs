@@ -69,23 +69,14 @@ impl<'a> Inbox<'a> {
         Self { buffers, pool }
     }
 
-    /// Buffers for a batch of frames of `class`, to be received into in order; fewer than the
-    /// class's batch, or none, when the pool is low.
-    pub fn slots(&mut self, class: SizeClass) -> impl ExactSizeIterator<Item = ReceiveSlot<'_>> {
-        let posted = &mut self.buffers.posted[class as usize];
-        for buffer in posted.iter_mut().filter(|buffer| buffer.is_empty()) {
-            let Some(fresh) = self.pool.take(class) else { break };
-            *buffer = fresh;
-        }
-        let mut ready = posted.iter().take_while(|buffer| !buffer.is_empty()).count();
-        if ready < posted.len() {
-            posted.sort_by_key(|buffer| buffer.is_empty());
-            ready = posted.iter().take_while(|buffer| !buffer.is_empty()).count();
-        }
-        let spills = self.buffers.spill.chunks_exact_mut(SPILL_BYTES);
-        posted[..ready]
-            .iter_mut()
-            .zip(spills)
+    /// Buffers for a batch of frames of `class`, to be received into in order: `frames_max`, or
+    /// fewer, when that is more than the class's batch or the pool is low.
+    pub fn slots(
+        &mut self,
+        class: SizeClass,
+        frames_max: usize,
+    ) -> impl ExactSizeIterator<Item = ReceiveSlot<'_>> {
+        self.raw_slots(class, frames_max)
             .map(|(buffer, spill)| ReceiveSlot { head: &mut buffer[HEADROOM_BYTES..], spill })
     }
 
@@ -94,11 +85,30 @@ impl<'a> Inbox<'a> {
     pub fn raw_slots(
         &mut self,
         class: SizeClass,
+        frames_max: usize,
     ) -> impl ExactSizeIterator<Item = (&mut [u8], &mut [u8])> {
-        let ready = self.slots(class).len();
+        let ready = self.post(class, frames_max);
         let posted = &mut self.buffers.posted[class as usize];
         let spills = self.buffers.spill.chunks_exact_mut(SPILL_BYTES);
         posted[..ready].iter_mut().map(|buffer| &mut **buffer).zip(spills)
+    }
+
+    /// Has the first `frames_max` places hold buffers, or as many as there are; how many do.
+    fn post(&mut self, class: SizeClass, frames_max: usize) -> usize {
+        let posted = &mut self.buffers.posted[class as usize];
+        let frames_max = frames_max.min(posted.len());
+        for place in 0..frames_max {
+            if !posted[place].is_empty() {
+                continue;
+            }
+            let Some(fresh) = self.pool.take(class) else {
+                posted.sort_by_key(|buffer| buffer.is_empty());
+                let ready = posted.iter().take_while(|buffer| !buffer.is_empty()).count();
+                return ready.min(frames_max);
+            };
+            posted[place] = fresh;
+        }
+        frames_max
     }
 
     /// The first `len_bytes` received into slot number `place` of `class`, as far as its buffer
@@ -307,7 +317,7 @@ mod tests {
         let mut inbox = Inbox::new(&mut buffers, &mut pool);
         let frame: Vec<u8> = (0..60_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         let head_bytes = {
-            let slot = inbox.slots(SizeClass::Small).nth(3).unwrap();
+            let slot = inbox.slots(SizeClass::Small, BATCH_FRAMES_MAX).nth(3).unwrap();
             let (head, rest) = frame.split_at(slot.head.len());
             slot.head.copy_from_slice(head);
             slot.spill[..rest.len()].copy_from_slice(rest);
@@ -328,7 +338,7 @@ mod tests {
         let sizes = [60, 2000, 3000, 9000, 9300, 65_000];
         for (index, len) in sizes.into_iter().enumerate() {
             let place = index % 2;
-            inbox.slots(SizeClass::Full).nth(place).unwrap().head[..len].fill(7);
+            inbox.slots(SizeClass::Full, BATCH_FRAMES_MAX).nth(place).unwrap().head[..len].fill(7);
             inbox.arrived(SizeClass::Full, place, len);
             let frame = inbox.buffers.frames.pop_front().unwrap();
             assert_eq!(inbox.pool.bytes(&frame), vec![7; len]);
@@ -337,7 +347,7 @@ mod tests {
         }
         let (mut buffers, mut pool) = (InboxBuffers::default(), Pool::new(66_000));
         let mut inbox = Inbox::new(&mut buffers, &mut pool);
-        assert_eq!(inbox.slots(SizeClass::Full).len(), 1);
+        assert_eq!(inbox.slots(SizeClass::Full, BATCH_FRAMES_MAX).len(), 1);
         inbox.arrived(SizeClass::Full, 0, 60);
         assert_eq!(inbox.len_frames(), 1, "without another buffer it goes in the big one");
     }
@@ -347,7 +357,10 @@ mod tests {
         let mut buffers = InboxBuffers::default();
         let mut pool = Pool::new(1 << 20);
         let mut inbox = Inbox::new(&mut buffers, &mut pool);
-        assert_eq!(inbox.slots(SizeClass::Full).len(), SizeClass::Full.batch_frames());
+        assert_eq!(
+            inbox.slots(SizeClass::Full, BATCH_FRAMES_MAX).len(),
+            SizeClass::Full.batch_frames()
+        );
         inbox.arrived(SizeClass::Full, 0, FRAME_MAX_BYTES + 1);
         inbox.arrived(SizeClass::Full, 1, FRAME_MAX_BYTES);
         assert_eq!(inbox.len_frames(), 1);
@@ -359,12 +372,16 @@ mod tests {
         let mut buffers = InboxBuffers::default();
         let mut pool = Pool::new(3 * SizeClass::Small.bytes());
         let mut inbox = Inbox::new(&mut buffers, &mut pool);
-        assert_eq!(inbox.slots(SizeClass::Small).len(), 3);
+        assert_eq!(inbox.slots(SizeClass::Small, BATCH_FRAMES_MAX).len(), 3);
         inbox.arrived(SizeClass::Small, 0, 64);
-        assert_eq!(inbox.slots(SizeClass::Small).len(), 2, "what is posted still serves");
+        assert_eq!(
+            inbox.slots(SizeClass::Small, BATCH_FRAMES_MAX).len(),
+            2,
+            "what is posted still serves"
+        );
         inbox.arrived(SizeClass::Small, 0, 64);
         inbox.arrived(SizeClass::Small, 1, 64);
-        assert_eq!(inbox.slots(SizeClass::Small).len(), 0);
+        assert_eq!(inbox.slots(SizeClass::Small, BATCH_FRAMES_MAX).len(), 0);
     }
 
     #[test]

@@ -304,6 +304,9 @@ impl<P: Poller> Switch<P> {
             }
             if sent.taken_frames > 0 {
                 port.progress_at = self.now;
+                if let Some((source, _)) = port.watched {
+                    self.poller.note_use(source);
+                }
             }
             self.note_changes(index);
             match sent.then {

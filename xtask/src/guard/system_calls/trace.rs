@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+/// The calls by which a thread waits for events.
+pub(super) const WAITS: [&str; 3] = ["epoll_wait", "epoll_pwait", "poll"];
+
 /// How often each system call was made by the threads that wait for events, and how often in all.
 ///
 /// `log` has a line for each call, each beginning with its thread's number (`strace -f -o`).
 pub(super) fn calls_of_the_loop(log: &str) -> BTreeMap<String, usize> {
     let calls = || log.lines().filter_map(call);
     let is_loop =
-        |thread: &str| calls().any(|(other, name)| other == thread && name.starts_with("epoll_"));
+        |thread: &str| calls().any(|(other, name)| other == thread && WAITS.contains(&name));
     let mut counts = BTreeMap::new();
     for (_, name) in calls().filter(|(thread, _)| is_loop(thread)) {
         *counts.entry(name.to_owned()).or_default() += 1;

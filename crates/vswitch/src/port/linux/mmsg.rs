@@ -14,14 +14,18 @@ use crate::port::{AdaptiveClass, Inbox, Outbox, Received, VFKIT_HANDSHAKE};
 const SEND_FRAMES_MAX: usize = 64;
 const SEND_BYTES_MAX: usize = 256 << 10;
 
-/// How many frames one call receives at most: more gain nothing measurable here.
+/// How many frames one call receives at most: more gain nothing measurable here. Where few come at
+/// a time, few are made ready for.
 const RECEIVE_FRAMES_MAX: usize = 32;
+const RECEIVE_FRAMES_MIN: usize = 4;
 
 /// The arrays for both calls, made once per port.
 pub(super) struct Mmsg {
     headers: Box<[libc::mmsghdr; SEND_FRAMES_MAX]>,
     vectors: Box<[[libc::iovec; 2]; SEND_FRAMES_MAX]>,
     class: AdaptiveClass,
+    /// How many frames the next call makes ready for.
+    expected_frames: usize,
 }
 
 // SAFETY: the pointers in the arrays are written before each call and used only within it.
@@ -36,6 +40,7 @@ impl Default for Mmsg {
             headers: Box::new([header; SEND_FRAMES_MAX]),
             vectors: Box::new([[vector; 2]; SEND_FRAMES_MAX]),
             class: AdaptiveClass::default(),
+            expected_frames: RECEIVE_FRAMES_MIN,
         }
     }
 }
@@ -52,7 +57,7 @@ impl Mmsg {
     ) -> io::Result<Received> {
         let class = self.class.class();
         let mut slots = 0;
-        for (slot, place) in inbox.slots(class).zip(0..RECEIVE_FRAMES_MAX) {
+        for (place, slot) in inbox.slots(class, self.expected_frames).enumerate() {
             let spill_len = if class == SizeClass::Full { 0 } else { slot.spill.len() };
             self.vectors[place] = [
                 libc::iovec { iov_base: slot.head.as_mut_ptr().cast(), iov_len: slot.head.len() },
@@ -97,6 +102,12 @@ impl Mmsg {
         }
         self.class.saw_batch(biggest);
         let more = received == slots as usize;
+        // A full batch is followed by the biggest there is: the rest waits already.
+        self.expected_frames = if more {
+            RECEIVE_FRAMES_MAX
+        } else {
+            (2 * received).clamp(RECEIVE_FRAMES_MIN, RECEIVE_FRAMES_MAX)
+        };
         Ok(if more { Received::More } else { Received::Drained })
     }
 

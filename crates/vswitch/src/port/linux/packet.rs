@@ -143,8 +143,7 @@ impl Port for PacketPort {
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
         let class = self.class.class();
         let mut slots: ArrayVec<Slot<'_>, RECEIVE_FRAMES_MAX> = inbox
-            .raw_slots(class)
-            .take(RECEIVE_FRAMES_MAX)
+            .raw_slots(class, RECEIVE_FRAMES_MAX)
             .map(|(buffer, spill)| {
                 Slot::new(&mut buffer[HEADROOM_BYTES - afpacket::HEADROOM..]).with_spill(spill)
             })

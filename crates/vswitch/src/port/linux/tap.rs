@@ -123,7 +123,7 @@ impl Port for TapPort {
         let mut arrivals = ArrayVec::<(usize, Header), RECEIVE_FRAMES_MAX>::new();
         let mut received = Received::NoBuffers;
         let mut lost = false;
-        for (buffer, spill) in inbox.raw_slots(class).take(RECEIVE_FRAMES_MAX) {
+        for (buffer, spill) in inbox.raw_slots(class, RECEIVE_FRAMES_MAX) {
             // The header comes to stand right before the frame, which begins behind the headroom.
             let (_, behind) = buffer.split_at_mut(HEADROOM_BYTES - HEADER_BYTES);
             let mut parts = [IoSliceMut::new(behind), IoSliceMut::new(spill)];

@@ -8,6 +8,7 @@ use xnu_sys::{Descriptor, Errno, Kernel, Messages, SyscallError, UnixSocket};
 use super::backoff::Backoff;
 use crate::frame::FRAME_MAX_BYTES;
 use crate::pool::SizeClass;
+use crate::port::inbox::BATCH_FRAMES_MAX;
 use crate::port::{AdaptiveClass, Inbox, Outbox, Received, SendFault, Sent, VFKIT_HANDSHAKE};
 
 /// What a socket's buffers hold, in bytes.
@@ -267,7 +268,7 @@ fn receive_many<K: Kernel>(
     inbox: &mut Inbox<'_>,
 ) -> Result<Received, Errno> {
     let class = adaptive.class();
-    let slots = inbox.slots(class);
+    let slots = inbox.slots(class, BATCH_FRAMES_MAX);
     let posted = slots.len();
     if posted == 0 {
         return Ok(Received::NoBuffers);
