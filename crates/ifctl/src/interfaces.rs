@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use crate::linux::{Handle, Off};
-use crate::{Address, Call, Error, Interface, Member, Membership, PairOptions, check_name};
+use crate::{
+    Address, Call, Error, Interface, Member, Membership, Owner, PairOptions, Reaped, Tag,
+    check_name,
+};
 
 /// A handle to the interfaces of one network namespace: that of the thread that opened it.
 ///
@@ -145,6 +148,50 @@ impl Interfaces {
     pub fn ensure_member(&mut self, bridge: &str, member: &str) -> Result<Membership, Error> {
         let call = added(bridge, member)?;
         self.handle.add_member(&call, bridge, member)
+    }
+
+    /// Writes on an interface whose it is, into its alias (`IFLA_IFALIAS`).
+    ///
+    /// # Errors
+    /// Those of all methods.
+    pub fn set_tag(&mut self, name: &str, tag: &Tag) -> Result<(), Error> {
+        let call = Call::OnInterface { what: "tag", name: name.to_owned() };
+        let call = named(call, &[name])?;
+        self.handle.set_tag(&call, name, tag)
+    }
+
+    /// The interfaces that carry a [`Tag`], in the order of their numbers.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub fn tagged(&mut self) -> Result<Vec<(String, Tag)>, Error> {
+        let call = Call::OnSystem { what: "find what switches made" };
+        let tagged = self.handle.tagged(&call)?;
+        Ok(tagged.into_iter().map(|(_, name, tag)| (name, tag)).collect())
+    }
+
+    /// Destroys what dead switches left behind; which interfaces they were.
+    ///
+    /// Interfaces do not go with the process that made them. Only those are touched that carry a
+    /// [`Tag`] whose owner is dead; whether an owner is alive is `is_alive`'s word, since which
+    /// processes there are is no matter of interfaces. It should answer true where it cannot know.
+    /// With one end of a pair goes the other. What has no tag stays, whatever its name is.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when one cannot be destroyed; what was destroyed before that stays
+    /// destroyed.
+    pub fn reap_orphans(
+        &mut self,
+        mut is_alive: impl FnMut(Owner) -> bool,
+    ) -> Result<Vec<Reaped>, Error> {
+        let call = Call::OnSystem { what: "destroy what dead switches left behind" };
+        let mut reaped = Vec::new();
+        for (index, name, tag) in self.handle.tagged(&call)? {
+            if !is_alive(tag.owner()) && self.handle.destroy_index(&call, index)? {
+                reaped.push(Reaped { name, tag });
+            }
+        }
+        Ok(reaped)
     }
 
     /// Makes the host's own stack silent on an interface: it answers no ARP, and has no IPv6.

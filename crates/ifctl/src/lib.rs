@@ -51,6 +51,7 @@ mod error;
 mod interface;
 mod member;
 mod name;
+mod tag;
 pub mod xnu;
 
 pub use call::Call;
@@ -62,6 +63,7 @@ pub use interface::{Address, Flags, Interface, Kind, OperState};
 pub use interfaces::Interfaces;
 pub use member::{Member, Membership, PortState};
 pub use name::{NAME_LEN_MAX, NameFault, check_name};
+pub use tag::{NotATag, Owner, Reaped, TAG_LABEL_MAX, Tag};
 #[cfg(target_os = "macos")]
 pub use xnu::{Interfaces, OwnedInterface};
 

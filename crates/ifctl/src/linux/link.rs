@@ -15,6 +15,8 @@ use crate::{Flags, Kind, Member, OperState, PortState};
 pub(super) struct Link {
     pub(super) index: u32,
     pub(super) name: String,
+    /// Whatever somebody wrote about it.
+    pub(super) alias: Option<String>,
     pub(super) kind: Kind,
     pub(super) mac: Option<[u8; 6]>,
     pub(super) mtu: u32,
@@ -62,6 +64,7 @@ impl Link {
         let mut link = Self {
             index: u32_in(&header[4..])?,
             name: String::new(),
+            alias: None,
             kind: kind_of(hardware, None, None),
             mac: None,
             mtu: 0,
@@ -85,6 +88,7 @@ impl Link {
     fn take(&mut self, kind: u16, value: &[u8], hardware: u16) {
         match kind {
             libc::IFLA_IFNAME => self.name = text_in(value),
+            libc::IFLA_IFALIAS => self.alias = Some(text_in(value)),
             libc::IFLA_ADDRESS => self.mac = value.try_into().ok(),
             libc::IFLA_MTU => self.mtu = u32_in(value).unwrap_or(self.mtu),
             libc::IFLA_OPERSTATE => {
@@ -191,6 +195,12 @@ pub(super) fn set_flag(index: u32, flag: Flags, is_on: bool) -> RouteNetlinkMess
 /// Sets the MTU of the link `index`.
 pub(super) fn set_mtu(index: u32, mtu: u32) -> RouteNetlinkMessage {
     RouteNetlinkMessage::SetLink(message(index, vec![LinkAttribute::Mtu(mtu)]))
+}
+
+/// Writes something about the link `index`, 255 bytes at most; nothing takes it away.
+pub(super) fn set_alias(index: u32, alias: &str) -> RouteNetlinkMessage {
+    let alias = LinkAttribute::IfAlias(alias.to_owned());
+    RouteNetlinkMessage::SetLink(message(index, vec![alias]))
 }
 
 /// Makes the kernel give the link `index` no IPv6 address of its own accord.
@@ -352,6 +362,7 @@ mod tests {
         let v6 = AfSpecUnspec::Inet6(vec![AfSpecInet6::DevConf(conf)]);
         let attributes = vec![
             LinkAttribute::IfName("vsw0".into()),
+            LinkAttribute::IfAlias("whose".into()),
             LinkAttribute::Address(vec![0xfe, 1, 2, 3, 4, 5]),
             LinkAttribute::Mtu(9000),
             LinkAttribute::MinMtu(68),
@@ -365,6 +376,7 @@ mod tests {
         let expected = Link {
             index: 9,
             name: "vsw0".into(),
+            alias: Some("whose".into()),
             kind: Kind::Veth,
             mac: Some([0xfe, 1, 2, 3, 4, 5]),
             mtu: 9000,

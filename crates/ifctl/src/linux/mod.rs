@@ -20,7 +20,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use self::link::{End, Link};
 pub(crate) use self::offloads::Off;
 use self::socket::RouteSocket;
-use crate::{Address, Call, Error, Flags, Interface, Kind, Member, Membership, PairOptions};
+use crate::{Address, Call, Error, Flags, Interface, Kind, Member, Membership, PairOptions, Tag};
 
 /// A handle to the interfaces of a namespace. The names it is given are checked already.
 #[derive(Debug)]
@@ -131,6 +131,25 @@ impl Handle {
             }
             _ => Err(failure.of(call)),
         }
+    }
+
+    pub(crate) fn set_tag(&mut self, call: &Call, name: &str, tag: &Tag) -> Result<(), Error> {
+        let index = self.link(call, name)?.index;
+        let request = link::set_alias(index, &tag.to_string());
+        self.socket.change(request, 0).map_err(|failure| failure.of(call))
+    }
+
+    /// The interfaces with a tag, by index.
+    pub(crate) fn tagged(&mut self, call: &Call) -> Result<Vec<(u32, String, Tag)>, Error> {
+        let links =
+            self.socket.all(&link::get_all(), Link::read).map_err(|failure| failure.of(call))?;
+        let tagged = |link: Link| {
+            let tag = link.alias.as_deref()?.parse().ok()?;
+            Some((link.index, link.name, tag))
+        };
+        let mut tagged: Vec<_> = links.into_iter().filter_map(tagged).collect();
+        tagged.sort_unstable_by_key(|(index, ..)| *index);
+        Ok(tagged)
     }
 
     pub(crate) fn members(&mut self, call: &Call, bridge: &str) -> Result<Vec<Member>, Error> {

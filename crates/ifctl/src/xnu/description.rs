@@ -3,9 +3,8 @@
 use xnu_sys::Kernel;
 use xnu_sys::net_if_private::IF_DESCSIZE;
 
-use super::tag::Tag;
 use super::{Interfaces, failure, interface_name};
-use crate::{Call, Error};
+use crate::{Call, Error, Tag};
 
 impl<K: Kernel> Interfaces<K> {
     /// The text that was put on an interface, if one was (`SIOCGIFDESC`). Bytes that are no UTF-8

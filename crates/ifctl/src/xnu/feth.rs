@@ -4,10 +4,9 @@ use xnu_sys::net_if::IFF_UP;
 use xnu_sys::{Errno, InterfaceName, Kernel, SyscallError};
 
 use super::list::unless_gone;
-use super::tag::Tag;
 use super::units::{FETH, FethUnits};
 use super::{Interfaces, cloned_name, failure, interface_name};
-use crate::{Call, Error, PairOptions};
+use crate::{Call, Error, PairOptions, Tag};
 
 /// How feths are made.
 ///

@@ -32,7 +32,6 @@ mod orphans;
 mod owned;
 mod settings;
 mod table;
-mod tag;
 mod units;
 
 use xnu_sys::{Host, InterfaceName, Kernel};
@@ -43,12 +42,11 @@ pub use self::feth::{FethOptions, FethPair};
 pub use self::host_filter::HostFilter;
 pub use self::media::Media;
 pub use self::member::{MemberDetails, MemberFlags};
-pub use self::orphans::Reaped;
 pub use self::owned::OwnedInterface;
 pub use self::settings::{Finding, Severity};
 pub use self::table::{AddressKind, AddressTable, TableEntry};
-pub use self::tag::{Owner, TAG_LABEL_MAX, Tag};
 pub use self::units::FethUnits;
+pub use crate::tag::{Owner, Reaped, TAG_LABEL_MAX, Tag};
 use crate::{Call, Error};
 
 /// A handle to the interfaces of an XNU: of this Mac, or of a simulated one.

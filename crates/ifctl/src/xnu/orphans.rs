@@ -3,19 +3,9 @@
 use xnu_sys::{InterfaceName, Kernel};
 
 use super::list::unless_gone;
-use super::tag::{Owner, Tag};
 use super::units::{BRIDGE, FETH, unit_of};
 use super::{Interfaces, failure, interface_name};
-use crate::{Call, Error};
-
-/// An interface that was destroyed since its owner is dead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reaped {
-    /// Its name.
-    pub name: String,
-    /// What it said of itself.
-    pub tag: Tag,
-}
+use crate::{Call, Error, Owner, Reaped, Tag};
 
 impl<K: Kernel> Interfaces<K> {
     /// Destroys the feths and bridges that dead switches left behind; which they were.

@@ -7,7 +7,9 @@ use std::str::FromStr;
 ///
 /// Numbers of processes are used again, so the number alone would let a stranger pass for a dead
 /// owner. `started` is any number that a process keeps and the next one of the same number has not:
-/// on a Mac, its start in microseconds since 1970 (`p_starttime` of `sysctl kern.proc.pid`).
+/// on a Mac, its start in microseconds since 1970 (`p_starttime` of `sysctl kern.proc.pid`); on
+/// Linux, its start in clock ticks since the machine's (`starttime` of proc_pid_stat(5)) below its
+/// PID namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The process's number.
@@ -16,18 +18,28 @@ pub struct Owner {
     pub started: u64,
 }
 
+/// An interface that was destroyed since its owner is dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaped {
+    /// Its name.
+    pub name: String,
+    /// What it said of itself.
+    pub tag: Tag,
+}
+
 /// Longest label of a [`Tag`] in bytes: what remains of a description's 128 when the numbers are at
 /// their longest.
 pub const TAG_LABEL_MAX: usize = 80;
 
 /// What an interface made by a switch says of itself: `vswitch:PID:STARTED:LABEL`.
 ///
-/// It is kept in the interface's description (`SIOCSIFDESC`), which the kernel wipes when the
-/// interface is destroyed (`ifnet_detach_final`, `bsd/net/dlil.c`): another that later has its name
-/// does not inherit it.
+/// On XNU it is kept in the interface's description (`SIOCSIFDESC`), which the kernel wipes when
+/// the interface is destroyed (`ifnet_detach_final`, `bsd/net/dlil.c`): another that later has its
+/// name does not inherit it. On Linux it is kept in the alias (`IFLA_IFALIAS`), which goes with the
+/// interface.
 ///
 /// ```
-/// use ifctl::xnu::{Owner, Tag};
+/// use ifctl::{Owner, Tag};
 ///
 /// let tag = Tag::new(Owner { pid: 501, started: 1_700_000_000_000_000 }, "lan");
 /// assert_eq!(tag.to_string(), "vswitch:501:1700000000000000:lan");
@@ -68,7 +80,7 @@ impl Tag {
     }
 
     /// The tag in a description, if that is exactly one.
-    pub(super) fn in_description(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn in_description(bytes: &[u8]) -> Option<Self> {
         std::str::from_utf8(bytes).ok()?.parse().ok()
     }
 }
