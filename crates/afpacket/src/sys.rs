@@ -199,6 +199,8 @@ impl Messages {
                 to_read(frame.tail),
             ];
             header.msg_hdr.msg_iov = parts.as_mut_ptr();
+            // The kernel copies and looks at each part, empty ones too.
+            let parts = if frame.tail.is_empty() { &parts[..2] } else { &parts[..] };
             header.msg_hdr.msg_iovlen = parts.len() as _;
             count += 1;
         }

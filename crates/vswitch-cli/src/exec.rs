@@ -1,6 +1,7 @@
 //! `vswitch exec`.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus};
@@ -81,7 +82,7 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     let ports = [card].into_iter().chain(arguments.ports).collect();
     let network = Network { name: arguments.network.name, uplink: arguments.uplink, ports, access };
     let caught = signals::catch()?;
-    let mut service = host::start(network)?;
+    let mut service = host::start_on(network, NonZeroUsize::MIN)?;
     let mut child = spawn(&arguments.command, theirs, who)?;
     let id = rustix::process::Pid::from_child(&child);
     let pid = Pid::from_raw(id.as_raw_pid());

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use vswitchd::Service;
 use vswitchd::access::Access;
-use vswitchd::config::{NAME_RULE, Network, is_name};
+use vswitchd::config::{Configuration, NAME_RULE, is_name};
 use vswitchd::host::HostPlatform;
 use vswitchd::report::Stopped;
 
@@ -50,17 +50,12 @@ impl NetworkOptions {
     }
 }
 
-/// Brings a service up, or says why not.
-pub(crate) fn start(network: Network) -> Result<Service<HostPlatform>, Failure> {
-    start_on(network, NonZeroUsize::MIN)
-}
-
-/// The same on so many threads.
+/// Brings a service up on so many threads, or says why not.
 pub(crate) fn start_on(
-    network: Network,
+    wanted: impl Into<Configuration>,
     threads: NonZeroUsize,
 ) -> Result<Service<HostPlatform>, Failure> {
-    Service::start_on(&mut HostPlatform::default(), network, threads)
+    Service::start_on(HostPlatform::default(), wanted, threads)
         .map_err(|error| Failure::new("start the switch", error))
 }
 

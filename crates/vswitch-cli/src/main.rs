@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bridge;
+mod clean;
+mod config;
 mod exec;
 mod failure;
 mod filter;
@@ -27,6 +29,8 @@ struct Arguments {
 #[derive(Subcommand, Debug)]
 enum Command {
     Run(run::Arguments),
+    Config(config::Arguments),
+    Clean(clean::Arguments),
     Exec(exec::Arguments),
     #[command(name = "if")]
     Interface(interface::Arguments),
@@ -42,6 +46,8 @@ fn main() -> ExitCode {
     }
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run::main(arguments),
+        Command::Config(arguments) => config::main(arguments),
+        Command::Clean(arguments) => clean::main(arguments),
         Command::Exec(arguments) => exec::main(arguments),
         Command::Interface(arguments) => interface::main(arguments),
         Command::Bridge(arguments) => bridge::main(arguments),

@@ -1,10 +1,15 @@
 //! `vswitch run`.
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use vswitchd::Control;
 use vswitchd::config::{Network, PortSpec, UplinkSpec};
+use vswitchd::host::HostPlatform;
+use vswitchd::report::Applied;
 
+use crate::config;
 use crate::failure::Failure;
 use crate::host::{self, NetworkOptions};
 use crate::output::print_text;
@@ -12,23 +17,31 @@ use crate::signals;
 
 /// Run a switch until SIGINT or SIGTERM.
 ///
-/// Prints one JSON line on stdout when it is ready ({"event":"ready",…}) and one at its end
-/// ({"event":"stopped",…}, with the counters of each port); logs and a table of the counters go to
-/// stderr.
+/// One network by options, or many by a file. Prints one JSON line on stdout when it is ready
+/// ({"event":"ready",…}) and one at its end ({"event":"stopped",…}, with the counters of each
+/// port); logs and a table of the counters go to stderr.
+///
+/// With --config, SIGHUP has the file read again: what changed in it is changed, what did not is
+/// not touched, and a line {"event":"reloaded",…} says what was done. A file with a mistake changes
+/// nothing. What cannot be had is told in that line, and tried again with the next SIGHUP.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
+    /// A file with everything that is to be up (`vswitch config example` prints one)
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_ONE_NETWORK)]
+    config: Option<PathBuf>,
+
     #[command(flatten)]
     network: NetworkOptions,
 
     /// How the network reaches the host's: bridge:BR, iface:IF or none; a bridge takes the options
     /// `,create` (made at the start, undone at the end) and `,member=IF`
-    #[arg(long, value_name = "UPLINK")]
-    uplink: UplinkSpec,
+    #[arg(long, value_name = "UPLINK", required_unless_present = "config")]
+    uplink: Option<UplinkSpec>,
 
     /// Where a VM plugs in, NAME=KIND:ARG[,mac=MAC], with a KIND of unixgram:PATH, stream:PATH,
     /// stream-connect:PATH, fd:N or, on Linux, tap:IFNAME; may be given many times
-    #[arg(long = "port", value_name = "PORT", required = true)]
+    #[arg(long = "port", value_name = "PORT", required_unless_present = "config")]
     ports: Vec<PortSpec>,
 
     /// Never sleep: ask again and again whether a frame is there. Takes a whole processor, also
@@ -43,6 +56,10 @@ pub(crate) struct Arguments {
     threads: NonZeroUsize,
 }
 
+/// Options that a configuration file has in itself.
+const OF_ONE_NETWORK: [&str; 6] =
+    ["uplink", "ports", "name", "socket_owner", "socket_group", "socket_mode"];
+
 /// The most threads that can be asked for: each two have a trunk between them.
 const THREADS_MAX: usize = 64;
 
@@ -52,22 +69,56 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 }
 
 pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { network, uplink, ports, busy_poll, threads } = arguments;
+    let Arguments { config, network, uplink, ports, busy_poll, threads } = arguments;
     host::start_logging(network.log_format);
-    let access = network.access()?;
-    let network = Network { name: network.name, uplink, ports, access };
+    let wanted = match &config {
+        Some(file) => config::read(file)?,
+        None => {
+            let access = network.access()?;
+            let uplink = uplink.unwrap_or(UplinkSpec::None);
+            Network { name: network.name, uplink, ports, access }.into()
+        }
+    };
     let caught = signals::catch()?;
-    let mut service = host::start_on(network, threads)?;
+    let mut service = host::start_on(wanted, threads)?;
     service.set_busy_poll(busy_poll);
-    let stop = service.handle();
-    let signals = caught.on_termination(move || stop.stop())?;
-    print_text(&host::json_line(service.ready())?)?;
+    let ready = host::json_line(&service.ready())?;
+    // Before a signal can have it say anything else.
+    print_text(&ready)?;
+    let control = service.control();
+    let signals = caught.spawn(move |signal| match (&config, signal) {
+        (Some(file), signals::Told::HangUp) => reload(&control, file),
+        _ => control.stop(),
+    })?;
     let ran = service.run().map_err(|error| Failure::new("run the switch", error));
-    signals.end();
+    // Before the signals' thread is waited for, which may be about to change something.
     let stopped = service.finish();
+    signals.end();
     print_text(&host::json_line(&stopped)?)?;
     eprint!("{}", host::counters_table(&stopped));
     ran.map(|()| ExitCode::SUCCESS)
+}
+
+/// Reads the file again, and says what became of it.
+fn reload(control: &Control<HostPlatform>, file: &Path) {
+    #[derive(serde::Serialize)]
+    struct Reloaded {
+        event: &'static str,
+        #[serde(flatten)]
+        applied: Applied,
+    }
+    let applied = config::read(file).and_then(|wanted| {
+        control.apply(&wanted).map_err(|error| Failure::new("reload the configuration", error))
+    });
+    let told = applied.and_then(|applied| {
+        for failed in &applied.failed {
+            tracing::error!("not there after the reload: {failed}");
+        }
+        print_text(&host::json_line(&Reloaded { event: "reloaded", applied })?)
+    });
+    if let Err(failure) = told {
+        tracing::error!("nothing was reloaded: {failure}");
+    }
 }
 
 const EXAMPLES: &str = if cfg!(target_os = "macos") {

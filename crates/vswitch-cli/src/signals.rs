@@ -39,14 +39,34 @@ pub(crate) fn on_termination(stop: impl Fn() + Send + 'static) -> Result<Watch, 
     catch()?.on_termination(stop)
 }
 
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// SIGINT, SIGTERM.
+    End,
+    /// SIGHUP: whoever has a configuration reads it again, everybody else ends.
+    HangUp,
+}
+
+impl From<i32> for Told {
+    fn from(signal: i32) -> Self {
+        if signal == SIGHUP { Self::HangUp } else { Self::End }
+    }
+}
+
 impl Caught {
     /// Calls `stop` when the process is asked to end, also when it has been asked already.
     pub(crate) fn on_termination(self, stop: impl Fn() + Send + 'static) -> Result<Watch, Failure> {
+        self.spawn(move |_| stop())
+    }
+
+    /// Calls `told` for each signal, those that came already included, on a thread of its own.
+    pub(crate) fn spawn(self, told: impl Fn(Told) + Send + 'static) -> Result<Watch, Failure> {
         let mut signals = self.0;
         let handle = signals.handle();
         let thread = std::thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || signals.forever().for_each(|_| stop()))
+            .spawn(move || signals.forever().for_each(|signal| told(Told::from(signal))))
             .map_err(|error| Failure::new("start a thread for signals", error))?;
         Ok(Watch { handle, thread })
     }

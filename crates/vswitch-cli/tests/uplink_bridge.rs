@@ -265,19 +265,27 @@ fn switches_that_start_at_once_find_names_of_their_own() {
 }
 
 #[test]
-fn killed_it_leaves_its_pair_beside_which_another_works() {
+fn what_a_killed_switch_left_the_next_one_takes_away() {
     if !lab::enter() {
         return;
     }
     let host = bridge_with_neighbour();
-    let room = Room::new();
-    Switch::start(&room, UPLINK, &["vm1"]).kill();
-    assert_eq!(members("br0"), ["lan", "vsw0m"], "this much is left");
     let before = snapshot();
+    let room = Room::new();
+    let elsewhere = Room::new();
+    let others = Switch::start(&elsewhere, "bridge:br5,create", &["vm1"]);
+    Switch::start(&room, UPLINK, &["vm1"]).kill();
+    assert_eq!(members("br0"), ["lan", "vsw1m"], "this much is left");
+    // Named as if it were a switch's.
+    ip("link add vsw7 type veth peer name vsw7m");
 
     // The same ports, whose paths were left too.
     let switch = Switch::start(&room, UPLINK, &["vm1"]);
     assert_eq!(switch.switch_end(), "vsw1");
+    switch.expect_log("left by a dead switch: taken away");
+    assert!(link("vsw7").is_some() && link("br5").is_some(), "others' things stay");
+    others.stop();
+    ip("link del vsw7");
     let card = room.card("vm1");
     let question =
         frame::Arp::request((guest_mac(1), [192, 0, 2, 50].into()), [192, 0, 2, 9].into());
@@ -288,7 +296,49 @@ fn killed_it_leaves_its_pair_beside_which_another_works() {
     assert_eq!(reply[6..12], host.mac("far"));
     switch.stop();
     expect_as_before(&before);
+}
 
-    ip("link del vsw0");
-    assert_eq!(members("br0"), ["lan"], "a pair that was left goes as a whole");
+#[test]
+fn a_bridge_of_a_killed_switchs_own_is_made_again() {
+    if !lab::enter() {
+        return;
+    }
+    let before = snapshot();
+    let room = Room::new();
+    for _ in 0..3 {
+        Switch::start(&room, "bridge:br5,create", &["vm1"]).kill();
+        assert_eq!(members("br5"), ["vsw0m"]);
+    }
+    Switch::start(&room, "bridge:br5,create", &["vm1"]).stop();
+    expect_as_before(&before);
+}
+
+/// `vswitch clean` with these options: what it prints.
+fn clean(options: &str) -> String {
+    lab::output(env!("CARGO_BIN_EXE_vswitch"), &format!("clean {options}"))
+}
+
+#[test]
+fn clean_takes_away_what_was_left_and_only_that() {
+    if !lab::enter() {
+        return;
+    }
+    let _neighbour = bridge_with_neighbour();
+    let before = snapshot();
+    let (dead, living) = (Room::new(), Room::new());
+    let switch = Switch::start(&living, UPLINK, &["vm1"]);
+    Switch::start(&dead, "bridge:br5,create", &["vm1"]).kill();
+    ip("link add vsw7 type veth peer name vsw7m");
+    let left: Value = serde_json::from_str(&clean("--dry-run --json")).expect("JSON");
+    let names: Vec<_> = left.as_array().expect("a list").iter().map(|of| &of["name"]).collect();
+    assert_eq!(names, ["br5", "vsw1"]);
+    assert!(link("br5").is_some(), "a dry run takes nothing away");
+    let told = clean("");
+    assert!(told.contains("br5") && told.contains("vsw1"), "{told}");
+    assert!(link("br5").is_none() && link("vsw1").is_none() && link("vsw1m").is_none());
+    assert!(clean("").contains("nothing was left"));
+    assert!(link("vsw7").is_some() && link("vsw0").is_some());
+    ip("link del vsw7");
+    switch.stop();
+    expect_as_before(&before);
 }

@@ -18,7 +18,8 @@ mod service;
 mod socket_path;
 pub mod xnu;
 
-pub use service::{Service, StartError};
+pub use loops::Ended;
+pub use service::{Control, Service, ServiceError};
 pub use vswitch::MacAddr;
 
 /// The README's example compiles.

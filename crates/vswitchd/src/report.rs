@@ -14,13 +14,62 @@ pub struct Ready {
     pub event: &'static str,
     pub version: &'static str,
     pub pid: u32,
+    /// The same as in `networks`, when that is one.
+    #[serde(flatten)]
+    pub only: Option<ReadyNetwork>,
+    pub networks: Vec<ReadyNetwork>,
+    /// How many loops share them; left out when it is one.
+    #[serde(skip_serializing_if = "is_one")]
+    pub threads: usize,
+}
+
+/// A network that is up.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ReadyNetwork {
     pub network: String,
     pub uplink: String,
     pub interfaces: Vec<InterfaceReport>,
     pub ports: Vec<ReadyPort>,
-    /// How many loops share them; left out when it is one.
-    #[serde(skip_serializing_if = "is_one")]
-    pub threads: usize,
+}
+
+impl Ready {
+    pub(crate) fn new(networks: Vec<ReadyNetwork>, threads: usize) -> Self {
+        Self {
+            event: "ready",
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            only: if let [only] = &networks[..] { Some(only.clone()) } else { None },
+            networks,
+            threads,
+        }
+    }
+
+    /// Puts what is told of the ports into their order here; a network's uplink is its first.
+    pub(crate) fn sort(&self, report: &mut Report) {
+        let place = |network: &str, port: &str| {
+            let place = self.networks.iter().position(|of| of.network == network)?;
+            let ports = &self.networks[place].ports;
+            let is_named = |name: &str| ports.iter().position(|of| of.name == name);
+            // A listener's client is named after it.
+            let client_of = || is_named(port.rsplit_once('.')?.0);
+            Some((place, is_named(port).or_else(client_of)))
+        };
+        report.ports.sort_by_key(|port| place(&port.network, &port.name));
+        report.listeners.sort_by_key(|listener| place(&listener.network, &listener.name));
+    }
+}
+
+/// What a change did, each port as `NETWORK/PORT`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Applied {
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    /// Removed and added again, as something else.
+    pub changed: Vec<String>,
+    /// What is wanted and could not be had, and why: tried again with the next change.
+    pub failed: Vec<String>,
 }
 
 /// An interface that the switch uses.

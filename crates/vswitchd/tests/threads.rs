@@ -1,159 +1,12 @@
 //! A service on several threads, on real sockets.
 #![cfg(target_os = "linux")]
 
-use std::num::NonZeroUsize;
-use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+mod common;
+
 use std::sync::Barrier;
-use std::thread::JoinHandle;
-use std::time::Duration;
 
+use common::{PATIENCE, Running, Vm, frame, greet, network, start_on, station};
 use vswitch::MacAddr;
-use vswitch::poller::Epoll;
-use vswitch::switch::Handle;
-use vswitchd::Service;
-use vswitchd::access::Access;
-use vswitchd::config::{Network, UplinkSpec};
-use vswitchd::linux::Linux;
-use vswitchd::report::{PortSummary, Stopped};
-
-/// How long a VM waits for a frame before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-fn network(dir: &Path, ports: &[&str]) -> Network {
-    let spec = |port: &&str| port.replace("DIR", &dir.display().to_string()).parse().unwrap();
-    let ports = ports.iter().map(spec).collect();
-    let access = Access::from_options(None, None, None).unwrap();
-    Network { name: "test".to_owned(), uplink: UplinkSpec::None, ports, access }
-}
-
-fn start_on(threads: usize, network: Network) -> Result<Service<Linux>, String> {
-    let threads = NonZeroUsize::new(threads).unwrap();
-    Service::start_on(&mut Linux::default(), network, threads).map_err(|error| error.to_string())
-}
-
-/// A service that runs until it is stopped or dropped.
-struct Running {
-    handle: Handle<Epoll>,
-    thread: Option<JoinHandle<Stopped>>,
-}
-
-impl Running {
-    fn start(threads: usize, dir: &Path, ports: &[&str]) -> Self {
-        let mut service = start_on(threads, network(dir, ports)).unwrap();
-        let handle = service.handle();
-        let thread = std::thread::spawn(move || {
-            service.run().unwrap();
-            service.finish()
-        });
-        Self { handle, thread: Some(thread) }
-    }
-
-    /// The end, with counters that hold.
-    fn stop(mut self) -> Stopped {
-        self.handle.stop();
-        let stopped = self.thread.take().unwrap().join().unwrap();
-        stopped.ports.iter().chain(&stopped.trunks).for_each(assert_balanced);
-        stopped
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.handle.stop();
-    }
-}
-
-fn assert_balanced(port: &PortSummary) {
-    let decided = port.forwarded_frames + port.flooded_frames + port.dropped_frames;
-    assert_eq!(port.received_frames, decided, "{port:?}");
-    let queued = if port.name == "trunks" {
-        // Of those under way, the ones that wait before a trunk; the others are behind it.
-        let inside = port.sent_frames - port.received_frames;
-        port.queued_frames as u64 - inside
-    } else {
-        port.queued_frames as u64
-    };
-    assert_eq!(port.enqueued_frames, port.sent_frames + port.unsent_frames + queued, "{port:?}");
-}
-
-fn station(n: usize) -> MacAddr {
-    MacAddr([2, 0, 0, 0, 0, u8::try_from(n).unwrap()])
-}
-
-fn frame(to: MacAddr, from: MacAddr, number: u64, len: usize) -> Vec<u8> {
-    let head = [&to.0[..], &from.0, &[0x88, 0xb5], &number.to_le_bytes()].concat();
-    let mut frame = head;
-    frame.resize(len, 0x5a);
-    frame
-}
-
-/// A VM at the port `pN`.
-struct Vm {
-    socket: UnixDatagram,
-    station: MacAddr,
-}
-
-impl Vm {
-    fn plug_in(dir: &Path, n: usize) -> Self {
-        let socket = UnixDatagram::bind(dir.join(format!("vm{n}"))).unwrap();
-        socket.connect(dir.join(format!("p{n}"))).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.send(b"VFKT").unwrap();
-        Self { socket, station: station(n) }
-    }
-
-    fn send(&self, to: MacAddr, number: u64, len: usize) {
-        self.socket.send(&frame(to, self.station, number, len)).unwrap();
-    }
-
-    /// The next frame: its sender and its number.
-    fn receive(&self) -> (MacAddr, u64) {
-        let (from, number, _) = self.receive_any();
-        (from, number)
-    }
-
-    /// The same, and whether it was to all.
-    fn receive_any(&self) -> (MacAddr, u64, bool) {
-        let mut buffer = [0; 2000];
-        let len = self.socket.recv(&mut buffer).expect("a frame comes");
-        let to_all = buffer[..6] == MacAddr::BROADCAST.0;
-        assert!(to_all || buffer[..6] == self.station.0, "somebody else's frame");
-        assert!(buffer[22..len].iter().all(|byte| *byte == 0x5a), "damaged");
-        let number = u64::from_le_bytes(buffer[14..22].try_into().unwrap());
-        (MacAddr(buffer[6..12].try_into().unwrap()), number, to_all)
-    }
-
-    fn hears_nothing_more(&self) {
-        self.socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        let mut buffer = [0; 2000];
-        assert!(self.socket.recv(&mut buffer).is_err(), "a frame too many");
-        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    }
-}
-
-/// All are known to all; each broadcast came to each other VM.
-fn greet(vms: &[Vm]) {
-    // A VM is reached once its handshake was taken, which nothing tells: until then it is told
-    // again.
-    for vm in vms {
-        let all_know = testkit::wait_until(PATIENCE, || {
-            vm.send(MacAddr::BROADCAST, u64::MAX, 60);
-            vms.iter().filter(|other| other.station != vm.station).all(|other| {
-                other.socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-                other.socket.recv(&mut [0; 2000]).is_ok()
-            })
-        });
-        assert!(all_know);
-    }
-    std::thread::sleep(Duration::from_millis(100));
-    for vm in vms {
-        vm.socket.set_nonblocking(true).unwrap();
-        while vm.socket.recv(&mut [0; 2000]).is_ok() {}
-        vm.socket.set_nonblocking(false).unwrap();
-        vm.socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    }
-}
 
 /// Each VM sends to each other, all at once: every frame comes once, in its flow's order.
 fn all_pairs(threads: usize) {
@@ -163,7 +16,7 @@ fn all_pairs(threads: usize) {
     let dir = testkit::scratch_dir();
     let ports: Vec<String> = (0..VMS).map(|n| format!("p{n}=unixgram:DIR/p{n}")).collect();
     let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
-    let running = Running::start(threads, dir.path(), &ports);
+    let running = Running::start(threads, network(dir.path(), &ports));
     let vms: Vec<Vm> = (0..VMS).map(|n| Vm::plug_in(dir.path(), n)).collect();
     greet(&vms);
     // No more is under way than the queues hold: nobody is ever waited for or dropped.
@@ -236,7 +89,8 @@ fn every_frame_comes_once_and_in_order_over_three_threads() {
 fn a_named_address_is_its_ports_in_every_loop() {
     let dir = testkit::scratch_dir();
     let own = "p0=unixgram:DIR/p0,mac=02:00:00:00:00:00";
-    let running = Running::start(2, dir.path(), &[own, "p1=unixgram:DIR/p1", "p2=unixgram:DIR/p2"]);
+    let running =
+        Running::start(2, network(dir.path(), &[own, "p1=unixgram:DIR/p1", "p2=unixgram:DIR/p2"]));
     let vms: Vec<Vm> = (0..3).map(|n| Vm::plug_in(dir.path(), n)).collect();
     greet(&vms);
     // From the other loop: not as the named one, and not to be answered in its place.

@@ -218,7 +218,7 @@ fn options(version: MacOs) -> BootOptions {
 
 fn start_ours(mac: SimulatedMac) -> Result<Switch, LabError> {
     let uplink = UplinkSpec::Bridge { bridge: BRIDGE.into(), create: false, member: None };
-    Ok(Switch::Ours(Box::new(mac.start(uplink)?.0)))
+    Ok(Switch::Ours(Box::new(mac.start(uplink)?.service)))
 }
 
 /// The same of the [`original`](crate::original)'s loop. Guests reach each other through the host's

@@ -7,14 +7,14 @@ use probe::{Task, TaskError};
 use vswitch::switch::Report;
 use vswitch::{MacAddr, Nanos};
 use vswitchd::Service;
-use vswitchd::config::UplinkSpec;
-use vswitchd::report::{Ready, Stopped};
+use vswitchd::config::{Configuration, UplinkSpec};
+use vswitchd::report::{Applied, Ready, Stopped};
 use vswitchd::xnu::{Tally, Xnu};
 use xnu_sim::{Counters, MacOs, SimKernel};
 use xnu_sys::Kernel;
 
 use crate::attach::SimAttach;
-use crate::mac::{BRIDGE, LabError, SimulatedMac};
+use crate::mac::{BRIDGE, LabError, SimulatedMac, Started};
 use crate::station::{Station, StationConfig};
 use crate::wire::CardWire;
 
@@ -56,6 +56,7 @@ pub struct Lab {
     operator: SimKernel,
     service: Service<Xnu<SimKernel, SimAttach>>,
     tally: Tally,
+    wanted: Configuration,
     guests: Vec<Station>,
     lan: Station,
     before: Vec<String>,
@@ -106,8 +107,18 @@ impl Lab {
             guests.push(guest);
         }
         let (kernel, operator) = (mac.kernel.clone(), mac.operator.clone());
-        let (service, tally) = mac.start(config.uplink)?;
-        Ok(Self { kernel, operator, service, tally, guests, lan, before })
+        let Started { service, tally, wanted } = mac.start(config.uplink)?;
+        Ok(Self { kernel, operator, service, tally, wanted, guests, lan, before })
+    }
+
+    /// Changes what the service is to be, as a person does by a file.
+    ///
+    /// # Errors
+    /// [`LabError`] when that does not go together.
+    pub fn change(&mut self, change: impl FnOnce(&mut Configuration)) -> Result<Applied, LabError> {
+        change(&mut self.wanted);
+        let applied = self.service.apply(&self.wanted);
+        applied.map_err(|why| LabError::new("change the switch", &why))
     }
 
     /// The switch's process.
@@ -124,7 +135,7 @@ impl Lab {
 
     /// What the switch said when it was up.
     #[must_use]
-    pub fn ready(&self) -> &Ready {
+    pub fn ready(&self) -> Ready {
         self.service.ready()
     }
 

@@ -18,7 +18,7 @@ mod wire;
 
 pub use attach::SimAttach;
 pub use lab::{End, Lab, LabConfig};
-pub use mac::{BRIDGE, CARD, LabError, SimulatedMac};
+pub use mac::{BRIDGE, CARD, LabError, SimulatedMac, Started};
 pub use station::{Station, StationConfig};
 pub use wire::{CardWire, SocketWire};
 

@@ -8,7 +8,7 @@ use ifctl::xnu::{Interfaces, Owner};
 use vswitch::MacAddr;
 use vswitchd::Service;
 use vswitchd::access::{Access, MODE_DEFAULT};
-use vswitchd::config::{Attachment, Network, PortSpec, UplinkSpec};
+use vswitchd::config::{Attachment, Configuration, Network, PortSpec, UplinkSpec};
 use vswitchd::xnu::{Identity, Tally, Xnu};
 use xnu_sim::{BootOptions, EthernetOptions, MacOs, SimKernel, Wire};
 
@@ -99,17 +99,27 @@ impl SimulatedMac {
     ///
     /// # Errors
     /// [`LabError`].
-    pub fn start(
-        self,
-        uplink: UplinkSpec,
-    ) -> Result<(Service<Xnu<SimKernel, SimAttach>>, Tally), LabError> {
-        let mut platform = Xnu::new(self.kernel, self.attach, identity());
+    pub fn start(self, uplink: UplinkSpec) -> Result<Started, LabError> {
+        let platform = Xnu::new(self.kernel, self.attach, identity());
         let tally = platform.tally();
         let access = Access { owner: None, group: None, mode: MODE_DEFAULT };
         let network = Network { name: "lab".into(), uplink, ports: self.ports, access };
-        let service = Service::start(&mut platform, network);
-        Ok((service.map_err(|why| LabError::new("start the switch", &why))?, tally))
+        let wanted = Configuration::from(network);
+        let service = Service::start(platform, wanted.clone());
+        let service = service.map_err(|why| LabError::new("start the switch", &why))?;
+        Ok(Started { service, tally, wanted })
     }
+}
+
+/// A service that was started, and how.
+#[derive(Debug)]
+pub struct Started {
+    /// It.
+    pub service: Service<Xnu<SimKernel, SimAttach>>,
+    /// What it mends.
+    pub tally: Tally,
+    /// What it was started with.
+    pub wanted: Configuration,
 }
 
 fn make_bridge(operator: &SimKernel) -> Result<(), ifctl::Error> {

@@ -39,6 +39,53 @@ fn multicast_passes_the_kernels_filter() {
     }
 }
 
+/// A port that goes takes its address out of the kernel's filter with it.
+#[test]
+fn what_is_for_a_port_that_went_does_not_even_wake_the_switch() {
+    for version in MacOs::ALL {
+        for text in ["bridge:bridge0", "iface:en0"] {
+            let config = LabConfig::new(version, 1);
+            let config = LabConfig { names_addresses: true, uplink: uplink(text), ..config };
+            let mut lab = Lab::boot(config).unwrap();
+            let (lan, second) = (lab.lan().clone(), lab.guest(1).mac());
+            must_ping(&mut lab, 1, lan.address_v4());
+            let applied = lab.change(|wanted| drop(wanted.networks[0].ports.pop())).unwrap();
+            assert_eq!(applied.removed, ["lab/vm2"]);
+            must_ping(&mut lab, 0, lan.address_v6());
+            let before = lab.kernel().counters();
+            lan.with_core(|core| {
+                let mut frame = [0; 60];
+                frame[..6].copy_from_slice(&second);
+                frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 0x98]);
+                core.send_frame(&frame);
+            });
+            lab.run_for(Duration::from_millis(1));
+            let calls = lab.kernel().counters().since(&before);
+            assert_eq!(calls.of("read"), 0, "{version:?}, {text}: {calls:?}");
+            must_leave_nothing(lab);
+        }
+    }
+}
+
+#[test]
+fn an_uplink_comes_and_goes_while_the_switch_runs() {
+    for version in MacOs::ALL {
+        let mut lab = boot(version, "none");
+        let lan = lab.lan().clone();
+        for text in ["bridge:bridge0", "iface:en0", "bridge:bridge0"] {
+            let interfaces = lab.operator().interfaces().len();
+            let applied = lab.change(|wanted| wanted.networks[0].uplink = uplink(text)).unwrap();
+            assert_eq!((applied.added, applied.failed), (vec!["lab/uplink".to_owned()], vec![]));
+            must_ping(&mut lab, 0, lan.address_v4());
+            let applied = lab.change(|wanted| wanted.networks[0].uplink = uplink("none")).unwrap();
+            assert_eq!(applied.removed, ["lab/uplink"]);
+            lab.run_for(Duration::from_secs(1));
+            assert_eq!(lab.operator().interfaces().len(), interfaces, "{version:?}, {text}");
+        }
+        must_leave_nothing(lab);
+    }
+}
+
 fn filters_for_its_guests(version: MacOs, text: &str) {
     let config = LabConfig::new(version, 1);
     let config = LabConfig { names_addresses: true, uplink: uplink(text), ..config };
@@ -69,7 +116,7 @@ fn a_bridge_of_its_own_is_made_and_undone() {
         operator.remove_member(BRIDGE, CARD).unwrap();
         operator.set_interface_up(CARD, false).unwrap();
         let before = operator.interfaces();
-        let (service, _) = mac.start(uplink("bridge:bridge7,create,member=en0")).unwrap();
+        let service = mac.start(uplink("bridge:bridge7,create,member=en0")).unwrap().service;
         assert_eq!(operator.members("bridge7").len(), 2);
         let interfaces = Interfaces::open_on(operator.clone()).unwrap();
         assert!(interfaces.find("bridge7").unwrap().is_up());
@@ -132,7 +179,7 @@ fn orphans_of_a_dead_switch_go_at_the_next_start() {
     let orphan = interfaces.create_feth_pair(&options).unwrap();
     interfaces.add_member(BRIDGE, &orphan.bridge_end).unwrap();
     let foreign = interfaces.create_feth(&FethOptions::default()).unwrap();
-    let (service, _) = mac.start(uplink("bridge:bridge0")).unwrap();
+    let service = mac.start(uplink("bridge:bridge0")).unwrap().service;
     operator.run_for(Duration::from_millis(500));
     assert_eq!(operator.members(BRIDGE).len(), 2, "the card and the new pair");
     drop(service.finish());

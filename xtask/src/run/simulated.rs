@@ -78,8 +78,8 @@ fn scenario(checks: &mut Checks, version: MacOs, seed: u64) {
 }
 
 fn summary(lab: &Lab) -> String {
-    let interfaces = lab.ready().interfaces.iter();
-    let shown = interfaces.map(|interface| {
+    let ready = lab.ready();
+    let shown = ready.networks[0].interfaces.iter().map(|interface| {
         let role = match interface.role {
             InterfaceRole::Bridge => "bridge",
             InterfaceRole::Member => "its member",
@@ -211,7 +211,8 @@ fn mend(checks: &mut Checks, lab: &mut Lab) {
 /// The pair's ends: the bridge's, and the switch's.
 fn pair(lab: &Lab) -> Option<(String, String)> {
     let of = |role: InterfaceRole| {
-        let mut made = lab.ready().interfaces.iter().filter(|of| of.created);
+        let ready = lab.ready();
+        let mut made = ready.networks[0].interfaces.iter().filter(|of| of.created);
         made.find(|of| of.role == role).map(|of| of.name.clone())
     };
     Some((of(InterfaceRole::Member)?, of(InterfaceRole::SwitchEnd)?))

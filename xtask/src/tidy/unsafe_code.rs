@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/ifctl/src/linux/ioctl.rs", "ioctl(2) takes a pointer"),
     ("crates/probe/src/link/inherited.rs", "a descriptor known by its number is adopted"),
     ("crates/probe/tests/common/tap.rs", "TUNSETIFF takes a pointer"),
-    ("crates/vswitch/src/poller/epoll.rs", "epoll(7) and eventfd(2)"),
+    ("crates/vswitch/src/poller/epoll/sys.rs", "epoll(7) and eventfd(2)"),
     ("crates/vswitch/src/port/linux/mmsg.rs", "recvmmsg(2) and sendmmsg(2) take pointers"),
     ("crates/vswitch/src/port/linux/sys.rs", "peers' addresses, requests to a TAP"),
     ("crates/vswitch/src/port/unix/descriptor.rs", "a descriptor known by its number is adopted"),

@@ -97,6 +97,18 @@ impl Running {
         Pid::from_raw(self.child.id().try_into().unwrap())
     }
 
+    /// The next line that it prints.
+    pub(crate) fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}; {}", self.log()))
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap()
+    }
+
     /// Sends a signal and waits for the end, of which the counters are the last line.
     pub(crate) fn end(mut self, signal: Signal) -> Ended {
         kill(self.pid(), signal).unwrap();

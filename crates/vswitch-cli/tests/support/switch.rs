@@ -38,7 +38,30 @@ impl Switch {
     /// told (`NAME=KIND:ARG`), and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(room: &Room, uplink: &str, ports: &[&str]) -> Self {
-        let mut process = command(room, uplink, ports).spawn().expect("run vswitch");
+        Self::run(command(room, uplink, ports))
+    }
+
+    /// Starts a switch with a configuration file in `room`, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn configured(room: &Room, text: &str) -> Self {
+        let path = room.path("vswitch.toml");
+        std::fs::write(&path, text).expect("write the file");
+        let mut command = piped();
+        command.arg("run").arg("--config").arg(path);
+        Self::run(command)
+    }
+
+    /// Has it read another text: the line in which it says what it did.
+    #[track_caller]
+    pub(crate) fn reload(&self, room: &Room, text: &str) -> Value {
+        std::fs::write(room.path("vswitch.toml"), text).expect("write the file");
+        kill(self.pid(), Signal::SIGHUP).expect("send the signal");
+        self.line("reloaded")
+    }
+
+    #[track_caller]
+    fn run(mut command: Command) -> Self {
+        let mut process = command.spawn().expect("run vswitch");
         let log = Log::read(process.stderr.take().expect("piped"));
         let stdout = BufReader::new(process.stdout.take().expect("piped"));
         let (tell, lines) = channel();
@@ -212,13 +235,18 @@ impl Log {
 }
 
 fn command(room: &Room, uplink: &str, ports: &[&str]) -> Command {
-    let mut vswitch = Command::new(env!("CARGO_BIN_EXE_vswitch"));
+    let mut vswitch = piped();
     vswitch.args(["run", "--uplink", uplink]);
     let told = |port: &str| match port.split_once('=') {
         Some((name, _)) if !name.contains(',') => port.to_owned(),
         _ => room.port(port),
     };
     vswitch.args(ports.iter().flat_map(|port| ["--port".to_owned(), told(port)]));
+    vswitch
+}
+
+fn piped() -> Command {
+    let mut vswitch = Command::new(env!("CARGO_BIN_EXE_vswitch"));
     vswitch.env_remove("RUST_LOG").stdin(Stdio::null());
     vswitch.stdout(Stdio::piped()).stderr(Stdio::piped());
     vswitch

@@ -185,6 +185,14 @@ impl Fabric {
         Ok(())
     }
 
+    /// Takes back what [`Self::add_static`] gave: whoever has the address may use it again. Nothing
+    /// when it is no static entry of this port.
+    pub fn remove_static(&mut self, port: PortIndex, mac: MacAddr) {
+        if self.table.find(mac).is_some_and(|entry| entry.is_static() && entry.port() == port) {
+            self.table.remove(mac);
+        }
+    }
+
     /// Decides on a frame that came in by `port`, which must be of this network.
     #[inline]
     pub fn ingress(&mut self, port: PortIndex, frame: &[u8], now: Nanos) -> Verdict {

@@ -306,6 +306,39 @@ impl AdaptiveClass {
     }
 }
 
+/// For how many frames a port makes ready at a time: few where few come, since making ready costs
+/// more than it does to find that more have come.
+#[derive(Debug)]
+pub struct AdaptiveBatch<const FRAMES_MAX: usize> {
+    frames: usize,
+}
+
+/// For so many at least.
+const BATCH_FRAMES_MIN: usize = 4;
+
+impl<const FRAMES_MAX: usize> Default for AdaptiveBatch<FRAMES_MAX> {
+    fn default() -> Self {
+        Self { frames: BATCH_FRAMES_MIN }
+    }
+}
+
+impl<const FRAMES_MAX: usize> AdaptiveBatch<FRAMES_MAX> {
+    /// How many frames to make ready for now.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Of `posted` buffers, so many were `received` into. After a full batch the next is as big as
+    /// can be: the rest waits already.
+    pub fn saw(&mut self, received: usize, posted: usize) {
+        self.frames = match received {
+            all if all == posted => FRAMES_MAX,
+            some => (2 * some).clamp(BATCH_FRAMES_MIN, FRAMES_MAX),
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,6 +361,18 @@ mod tests {
         let received = buffers.frames.pop_front().unwrap();
         assert_eq!(pool.bytes(&received), frame);
         pool.release(received);
+    }
+
+    #[test]
+    fn a_batch_is_as_big_as_what_came_asks_for() {
+        let mut batch = AdaptiveBatch::<32>::default();
+        assert_eq!(batch.frames(), 4);
+        for (received, posted, next) in
+            [(1, 4, 4), (4, 4, 32), (32, 32, 32), (31, 32, 32), (9, 32, 18), (0, 18, 4)]
+        {
+            batch.saw(received, posted);
+            assert_eq!(batch.frames(), next, "{received} of {posted}");
+        }
     }
 
     #[test]

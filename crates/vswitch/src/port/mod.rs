@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::mac::MacAddr;
 use crate::offload::Offloads;
 use crate::poller::Source;
 use crate::time::Nanos;
@@ -23,7 +24,7 @@ pub mod unix;
 mod upkeep;
 pub mod xnu;
 
-pub use inbox::{AdaptiveClass, BATCH_FRAMES_MAX, Inbox, InboxBuffers, ReceiveSlot};
+pub use inbox::{AdaptiveBatch, AdaptiveClass, BATCH_FRAMES_MAX, Inbox, InboxBuffers, ReceiveSlot};
 pub use outbox::Outbox;
 #[cfg(unix)]
 pub use trunk::TrunkPort;
@@ -66,6 +67,17 @@ pub trait Port: fmt::Debug + Send {
     /// [`Gone`], as [`Received::Gone`].
     fn upkeep(&mut self, _now: Nanos) -> Result<Nanos, Gone> {
         Ok(Nanos::NEVER)
+    }
+
+    /// The stations behind the switch's other ports: only these have an address there, or, with
+    /// `None`, any may. A port to a host's network may have its kernel pass no frames for others;
+    /// what it passes too much, the fabric decides on.
+    ///
+    /// # Errors
+    /// What the system says. As before, no frame for one of the stations is kept from the switch
+    /// then.
+    fn set_stations(&mut self, _stations: Option<&[MacAddr]>) -> io::Result<()> {
+        Ok(())
     }
 
     /// How many frames the kernel has dropped, since the port was made, before the switch could

@@ -75,6 +75,29 @@ impl<P: Poller> Switch<P> {
         fabric.add_static(index, mac).map_err(taken)
     }
 
+    /// Takes back what [`Self::add_static`] gave.
+    pub fn remove_static(&mut self, index: PortIndex, mac: MacAddr) {
+        if let Some(port) = port_of(&mut self.members, index) {
+            let network = usize::from(port.settings.network.0);
+            self.networks[network].fabric.remove_static(index, mac);
+        }
+    }
+
+    /// Tells a port which stations are behind the others ([`Port::set_stations`]).
+    ///
+    /// # Errors
+    /// What the port says; nothing when there is no such port.
+    pub fn set_stations(
+        &mut self,
+        index: PortIndex,
+        stations: Option<&[MacAddr]>,
+    ) -> std::io::Result<()> {
+        match port_of(&mut self.members, index) {
+            Some(port) => port.port.set_stations(stations),
+            None => Ok(()),
+        }
+    }
+
     /// Removes a port or a listener (with its clients). What it had queued is dropped and counted;
     /// the last counters come back, a listener's being the sums of all its clients.
     pub fn remove(&mut self, index: PortIndex) -> Option<PortCounters> {

@@ -82,6 +82,8 @@ pub struct Switch<P: Poller> {
 struct Network {
     name: String,
     fabric: Fabric,
+    /// It has no ports, and its place is another's next.
+    is_removed: bool,
 }
 
 /// A place for a member, and how many members it has had.
@@ -192,9 +194,33 @@ impl<P: Poller> Switch<P> {
     /// # Panics
     /// When there are 65,536 already.
     pub fn add_network(&mut self, name: &str, settings: fabric::Settings) -> NetworkId {
-        let id = u16::try_from(self.networks.len()).expect("fewer than 65,536 networks");
-        self.networks.push(Network { name: name.to_owned(), fabric: Fabric::new(settings) });
+        let network =
+            Network { name: name.to_owned(), fabric: Fabric::new(settings), is_removed: false };
+        let vacant = self.networks.iter().position(|network| network.is_removed);
+        let place = vacant.unwrap_or(self.networks.len());
+        let id = u16::try_from(place).expect("fewer than 65,536 networks");
+        match self.networks.get_mut(place) {
+            Some(removed) => *removed = network,
+            None => self.networks.push(network),
+        }
         NetworkId(id)
+    }
+
+    /// Removes a network with its ports and listeners; its number may be another's next.
+    pub fn remove_network(&mut self, id: NetworkId) {
+        for place in 0..self.members.len() {
+            let of = match &self.members[place].member {
+                Member::None => continue,
+                Member::Port(port) => port.settings.network,
+                Member::Listener(listener) => listener.settings.network,
+            };
+            if of == id {
+                self.remove(PortIndex(u16::try_from(place).unwrap_or(u16::MAX)));
+            }
+        }
+        if let Some(network) = self.networks.get_mut(usize::from(id.0)) {
+            network.is_removed = true;
+        }
     }
 
     /// Has the loop ask again and again instead of sleeping until something is ready. That takes a

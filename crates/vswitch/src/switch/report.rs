@@ -16,6 +16,15 @@ pub struct Report {
     pub listeners: Vec<ListenerReport>,
 }
 
+impl Report {
+    /// Adds what another loop tells.
+    pub fn extend(&mut self, other: Self) {
+        self.ports.extend(other.ports);
+        self.trunks.extend(other.trunks);
+        self.listeners.extend(other.listeners);
+    }
+}
+
 /// One port.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the names say it")]

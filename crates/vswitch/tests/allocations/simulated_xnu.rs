@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use ifctl::xnu::{FethOptions, Interfaces};
-use vswitch::Nanos;
 use vswitch::fabric::{PortPolicy, Settings};
 use vswitch::poller::Kqueue;
 use vswitch::port::Port;
 use vswitch::port::xnu::{DatagramPort, Link, LinkKeeper, LinkOptions, Tended, UplinkPort};
 use vswitch::switch::{NetworkId, PortSettings, Switch, WhenGone};
+use vswitch::{MacAddr, Nanos};
 use xnu_sim::{BootOptions, MacOs, SimFd, SimKernel};
 use xnu_sys::sys_socket::{AF_LOCAL, MSG_DONTWAIT, SO_RCVBUF, SO_SNDBUF, SOCK_DGRAM, SOL_SOCKET};
 use xnu_sys::{Descriptor, Kernel};
@@ -139,6 +139,8 @@ impl LinkKeeper<Outside> for Contented {
     fn tend(&mut self, _: bool, _: Nanos) -> Tended<Outside> {
         Tended::Kept
     }
+
+    fn set_addresses(&mut self, _: Option<&[MacAddr]>) {}
 }
 
 /// A switch with an uplink and a guest, and the test's own link on the far end.

@@ -29,6 +29,8 @@ impl LinkKeeper<SimKernel> for Keeper {
         self.had_link.lock().unwrap().push(has_link);
         self.answers.lock().unwrap().pop_front().unwrap_or(Tended::Kept)
     }
+
+    fn set_addresses(&mut self, _: Option<&[vswitch::MacAddr]>) {}
 }
 
 /// A switch with an uplink and a guest; the far end of the pair is the test's.

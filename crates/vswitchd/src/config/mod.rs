@@ -1,18 +1,44 @@
-//! What a switch is to be: a network, its uplink, its ports, and who may use their sockets.
+//! What a switch is to be: networks, their uplinks, their ports, and who may use the sockets.
 //!
 //! The short form of the command line (`--uplink bridge:br0 --port vm1=unixgram:/run/vm1.sock`) is
 //! parsed here too, so that whatever else takes such words takes the same.
 
+mod check;
+pub mod file;
 mod port;
 mod uplink;
 
-pub use port::{Attachment, PortParseError, PortSpec};
+pub use check::{Conflict, Place, UPLINK_NAME, check};
+pub use port::{Attachment, AttachmentParseError, PortParseError, PortSpec};
 pub use uplink::{UplinkParseError, UplinkSpec};
 
 use crate::access::Access;
 
+/// Everything that is to be up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// In the order in which they come up.
+    pub networks: Vec<Network>,
+}
+
+impl Configuration {
+    /// How many ports and uplinks there are.
+    pub(crate) fn members(&self) -> usize {
+        let of = |network: &Network| {
+            network.ports.len() + usize::from(network.uplink != UplinkSpec::None)
+        };
+        self.networks.iter().map(of).sum()
+    }
+}
+
+impl From<Network> for Configuration {
+    fn from(network: Network) -> Self {
+        Self { networks: vec![network] }
+    }
+}
+
 /// One network: a broadcast domain.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     /// Its name.
     pub name: String,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use vswitch::MacAddr;
@@ -10,7 +10,7 @@ use vswitch::MacAddr;
 use super::{NAME_RULE, is_name};
 
 /// One port as it was asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortSpec {
     /// Its name, unique in its network.
     pub name: String,
@@ -60,19 +60,44 @@ fn parse(text: &str) -> Result<PortSpec, String> {
     }
     // The options stand behind the last commas, so that a path may have commas of its own.
     let (attachment, mac) = match rest.rsplit_once(",mac=") {
-        Some((attachment, mac)) => {
-            (attachment, Some(mac.parse::<MacAddr>().map_err(|error| error.to_string())?))
-        }
+        Some((attachment, mac)) => (attachment, Some(station(mac)?)),
         None => (rest, None),
     };
-    if let Some(mac) = mac.filter(|mac| !mac.is_station()) {
-        return Err(format!("{mac} is no station's address (it is a group's, or all zeros)"));
+    Ok(PortSpec { name: name.to_owned(), attachment: attach(attachment)?, mac })
+}
+
+/// A station's address.
+pub(super) fn station(text: &str) -> Result<MacAddr, String> {
+    let mac: MacAddr = text.parse().map_err(|error: vswitch::ParseMacError| error.to_string())?;
+    if mac.is_station() {
+        Ok(mac)
+    } else {
+        Err(format!("{mac} is no station's address (it is a group's, or all zeros)"))
     }
+}
+
+/// An attachment that is not written as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("attachment \"{text}\": {why}; {KINDS} is expected")]
+pub struct AttachmentParseError {
+    text: String,
+    why: String,
+}
+
+impl FromStr for Attachment {
+    type Err = AttachmentParseError;
+
+    fn from_str(text: &str) -> Result<Self, AttachmentParseError> {
+        attach(text).map_err(|why| AttachmentParseError { text: text.to_owned(), why })
+    }
+}
+
+fn attach(attachment: &str) -> Result<Attachment, String> {
     let (kind, argument) = attachment.split_once(':').ok_or("there is no KIND:ARG")?;
     if argument.is_empty() {
         return Err(format!("there is nothing behind {kind}:"));
     }
-    let attachment = match kind {
+    Ok(match kind {
         "fd" => Attachment::Fd(
             argument.parse().map_err(|_| format!("\"{argument}\" is no descriptor's number"))?,
         ),
@@ -81,8 +106,20 @@ fn parse(text: &str) -> Result<PortSpec, String> {
         "stream-connect" => Attachment::StreamConnect(argument.into()),
         "tap" => Attachment::Tap(argument.to_owned()),
         _ => return Err(format!("there is no kind \"{kind}\"")),
-    };
-    Ok(PortSpec { name: name.to_owned(), attachment, mac })
+    })
+}
+
+impl Attachment {
+    /// The same, with a path that does not begin at the root beginning at `directory`.
+    #[must_use]
+    pub fn in_directory(self, directory: &Path) -> Self {
+        match self {
+            Self::Unixgram(path) => Self::Unixgram(directory.join(path)),
+            Self::Stream(path) => Self::Stream(directory.join(path)),
+            Self::StreamConnect(path) => Self::StreamConnect(directory.join(path)),
+            other @ (Self::Fd(_) | Self::Tap(_)) => other,
+        }
+    }
 }
 
 impl fmt::Display for Attachment {

@@ -10,6 +10,8 @@ use nix::unistd::{Gid, initgroups, setgroups};
 /// What makes ports and uplinks here.
 pub type HostPlatform = crate::linux::Linux;
 
+pub use crate::linux::{leftovers, reap};
+
 /// A network card without a switch yet: the switch's end of a pair of datagram sockets, and the
 /// virtual machine's. Neither is passed on to other programs.
 ///

@@ -5,12 +5,36 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 
+use crate::xnu::this_process;
+use ifctl::{Interfaces, Reaped, Tag};
 use nix::unistd::Gid;
 use vswitch::port::xnu::{BUFFERS, set_buffers};
 use xnu_sys::{Descriptor, Host, SyscallError, UnixSocket};
 
 /// What makes ports and uplinks here.
 pub type HostPlatform = crate::xnu::HostXnu;
+
+/// Takes away the interfaces that dead switches left behind, and only those: what one made says
+/// whose it is ([`Tag`]).
+///
+/// # Errors
+/// [`ifctl::Error`], such as without root; what was taken away before stays so.
+pub fn reap() -> Result<Vec<(String, Tag)>, ifctl::Error> {
+    let is_alive = this_process().is_alive;
+    let reaped = Interfaces::open()?.reap_orphans(|owner| is_alive(owner))?;
+    Ok(reaped.into_iter().map(|Reaped { name, tag }| (name, tag)).collect())
+}
+
+/// What [`reap`] would take away.
+///
+/// # Errors
+/// [`ifctl::Error`].
+pub fn leftovers() -> Result<Vec<(String, Tag)>, ifctl::Error> {
+    let is_alive = this_process().is_alive;
+    let mut tagged = Interfaces::open()?.tagged()?;
+    tagged.retain(|(_, tag)| !is_alive(tag.owner()));
+    Ok(tagged)
+}
 
 /// A network card without a switch yet: the switch's end of a pair of datagram sockets, and the
 /// virtual machine's. Neither is passed on to other programs.

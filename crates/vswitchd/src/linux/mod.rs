@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ifctl::Interfaces;
+use ifctl::{Interfaces, Reaped, Tag};
 use vswitch::MacAddr;
 use vswitch::poller::Epoll;
 use vswitch::port::TrunkPort;
@@ -17,6 +17,7 @@ use crate::config::{Attachment, UplinkSpec};
 use crate::platform::{Attached, OpenUplink, Platform, TrunkEnds};
 use crate::socket_path::absolute;
 
+mod owner;
 mod uplink;
 
 pub use uplink::Uplink;
@@ -25,6 +26,28 @@ pub use uplink::Uplink;
 #[derive(Debug, Default)]
 pub struct Linux {
     told: Option<BufferShortage>,
+    /// What dead switches left was taken away.
+    is_reaped: bool,
+}
+
+/// Takes away the interfaces that dead switches left behind, and only those: what one made says
+/// whose it is ([`ifctl::Tag`]).
+///
+/// # Errors
+/// [`ifctl::Error`], such as without CAP_NET_ADMIN; what was taken away before stays so.
+pub fn reap() -> Result<Vec<(String, Tag)>, ifctl::Error> {
+    let reaped = Interfaces::open()?.reap_orphans(owner::is_alive)?;
+    Ok(reaped.into_iter().map(|Reaped { name, tag }| (name, tag)).collect())
+}
+
+/// What [`reap`] would take away.
+///
+/// # Errors
+/// [`ifctl::Error`].
+pub fn leftovers() -> Result<Vec<(String, Tag)>, ifctl::Error> {
+    let mut tagged = Interfaces::open()?.tagged()?;
+    tagged.retain(|(_, tag)| !owner::is_alive(tag.owner()));
+    Ok(tagged)
 }
 
 /// Why something could not be had on Linux.
@@ -133,6 +156,7 @@ impl Platform for Linux {
             UplinkSpec::None => return Ok(None),
             UplinkSpec::Interface(name) => uplink::on_interface(name, addresses)?,
             UplinkSpec::Bridge { bridge, create, member } => {
+                self.reap_once();
                 uplink::on_bridge(bridge, *create, member.as_deref(), addresses)?
             }
         };
@@ -142,6 +166,23 @@ impl Platform for Linux {
 }
 
 impl Linux {
+    /// Before anything is made: a bridge that a dead switch made stands in the way of another, and
+    /// its pair has the addresses that the next one's has.
+    fn reap_once(&mut self) {
+        if std::mem::replace(&mut self.is_reaped, true) {
+            return;
+        }
+        match reap() {
+            Ok(reaped) => {
+                for (name, tag) in reaped {
+                    tracing::info!(interface = name, %tag, "left by a dead switch: taken away");
+                }
+            }
+            // What is to be made now says better what is wrong.
+            Err(error) => tracing::debug!(%error, "what dead switches left is not taken away"),
+        }
+    }
+
     /// A TAP that did not exist is brought up, since it goes with the port: nobody else could.
     fn tap(&mut self, name: &str) -> Result<TapPort, LinuxError> {
         let mut interfaces = Interfaces::open()?;

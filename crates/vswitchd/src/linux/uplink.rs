@@ -1,20 +1,20 @@
 //! How a network reaches the host's: a pair into a bridge, or an interface as it is.
 //!
 //! Whatever was made is taken away when the switch ends, however it is asked to end. SIGKILL asks
-//! nothing: then the pair stays (`ip link del vsw0` takes both ends away), and so do a bridge of
-//! its own and its member. The next switch takes the next names and works beside them; it joins
-//! the bridge that is there, without `create`.
+//! nothing: then the pair stays, and so does a bridge of its own, each with a tag that says whose
+//! it was. The next switch, or `vswitch clean`, takes them away. A card that was lent to a bridge
+//! of the host's stays its member: nothing on it says that it was lent.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use ifctl::{Interfaces, Kind, OwnedInterface, PairOptions};
+use ifctl::{Interfaces, Kind, OwnedInterface, PairOptions, Tag};
 use vswitch::MacAddr;
 use vswitch::offload::Offloads;
 use vswitch::port::linux::{PacketPort, kernel_offloads};
 use vswitch::port::unix::Granted;
 
-use super::LinuxError;
+use super::{LinuxError, owner};
 use crate::platform::OpenUplink;
 use crate::report::{InterfaceReport, InterfaceRole};
 
@@ -99,6 +99,7 @@ pub(super) fn on_bridge(
     let mtu = bridge_mtu(&mut interfaces, bridge)?;
     let (pair, ours, theirs) = make_pair(bridge, mtu)?;
     made._pair = Some(pair);
+    interfaces.set_tag(&ours, &tag(bridge))?;
     prepare(&mut interfaces, bridge, &ours, &theirs)?;
     let port = PacketPort::open(&ours, addresses, false)?;
     let of =
@@ -119,6 +120,7 @@ fn make_bridge(interfaces: &mut Interfaces, bridge: &str) -> Result<OwnedInterfa
         ifctl::Error::Exists { .. } => LinuxError::BridgeExists { bridge: bridge.to_owned() },
         error => error.into(),
     })?;
+    interfaces.set_tag(bridge, &tag(bridge))?;
     interfaces.set_up(bridge, true)?;
     Ok(made)
 }
@@ -161,6 +163,11 @@ fn bridge_mtu(interfaces: &mut Interfaces, bridge: &str) -> Result<u32, LinuxErr
         tracing::warn!(bridge, "the bridge is down: set it up (`vswitch if up {bridge}`)");
     }
     Ok(found.mtu)
+}
+
+/// What says that an interface was made here.
+fn tag(bridge: &str) -> Tag {
+    Tag::new(owner::this_process(), bridge)
 }
 
 /// Makes a pair of the first free names: `vsw0` is the switch's end, `vsw0m` the bridge's member.

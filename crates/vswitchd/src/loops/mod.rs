@@ -1,164 +1,61 @@
-//! The loops of a service: one switch, or several that share the ports of one network.
+//! The loops of a service: one switch, or several that share its ports.
 //!
-//! With several, each runs on a thread of its own and has its ports and its pool of buffers; a
-//! trunk joins each two of them. A frame that came by a trunk leaves by none, so that it reaches
-//! each loop once, and what one station sends another always takes the same way: its order is kept.
+//! With several, each runs on a thread of its own and has its ports and its pool of buffers. What
+//! joins them into networks is [`wiring`]; whoever changes what is on them does it by [`reach`].
 
 use std::io;
 use std::num::NonZeroUsize;
 
+use vswitch::Nanos;
 use vswitch::counters::PortCounters;
-use vswitch::fabric::{self, PortIndex, PortPolicy};
 use vswitch::poller::Poller;
-use vswitch::port::{Listener, Port};
-use vswitch::switch::{
-    AddError, Handle, ListenerSettings, NetworkId, PortSettings, Report, Switch, WhenGone,
-};
-use vswitch::{MacAddr, Nanos};
+use vswitch::switch::{Report, Switch};
 
 use crate::platform::Platform;
 
-/// What the trunks of one loop hold of frames on their way to others, all together; each has room
-/// for some.
-const TRUNKS_BYTES: usize = 8 << 20;
-const TRUNK_BYTES_MIN: usize = 256 << 10;
+mod reach;
+mod wiring;
 
-/// How many addresses may be learnt behind a trunk: a whole LAN may be there, and other loops'
-/// ports.
-const TRUNK_ADDRESSES_MAX: usize = 65_536;
+pub use reach::Ended;
+pub(crate) use reach::{Handles, Reach};
+pub(crate) use wiring::{Seat, Wiring, WiringError};
 
 /// The loops.
 #[derive(Debug)]
-pub(crate) struct Loops<P: Poller> {
-    loops: Vec<Loop<P>>,
-    /// Which is dealt the next port.
-    next: usize,
-}
-
-#[derive(Debug)]
-struct Loop<P: Poller> {
-    switch: Switch<P>,
-    network: NetworkId,
-    /// By the loop to which each leads; `None` for itself.
-    trunks: Vec<Option<PortIndex>>,
-}
-
-/// Why there are no loops.
-#[derive(Debug)]
-pub(crate) enum LoopsError<E> {
-    /// The platform has no poller, or no trunk.
-    Platform(E),
-    /// A trunk cannot be added.
-    Add(AddError),
-}
+pub(crate) struct Loops<P: Poller>(Vec<Switch<P>>);
 
 impl<P: Poller> Loops<P> {
-    /// `count` loops without ports, joined each with each.
-    pub(crate) fn new<Of>(
-        platform: &mut Of,
-        network: &str,
-        count: NonZeroUsize,
-    ) -> Result<Self, LoopsError<Of::Error>>
+    /// `count` loops without networks.
+    ///
+    /// # Errors
+    /// When the platform has no poller left.
+    pub(crate) fn new<Of>(platform: &mut Of, count: NonZeroUsize) -> Result<Self, Of::Error>
     where
         Of: Platform<Poller = P>,
     {
-        let mut loops = Vec::new();
-        for _ in 0..count.get() {
-            let mut switch = Switch::new(platform.poller().map_err(LoopsError::Platform)?);
-            let secret = random_secret();
-            let settings = fabric::Settings { secret, ..fabric::Settings::default() };
-            let network = switch.add_network(network, settings);
-            loops.push(Loop { switch, network, trunks: vec![None; count.get()] });
-        }
-        let mut this = Self { loops, next: 0 };
-        for one in 0..count.get() {
-            for two in one + 1..count.get() {
-                let bytes = (TRUNKS_BYTES / (count.get() - 1)).max(TRUNK_BYTES_MIN);
-                let (near, far) = platform.trunk(bytes).map_err(LoopsError::Platform)?;
-                this.add_trunk(one, two, near).map_err(LoopsError::Add)?;
-                this.add_trunk(two, one, far).map_err(LoopsError::Add)?;
-            }
-        }
-        Ok(this)
-    }
-
-    fn add_trunk(&mut self, at: usize, to: usize, port: Box<dyn Port>) -> Result<(), AddError> {
-        let Loop { switch, network, trunks } = &mut self.loops[at];
-        let settings = PortSettings {
-            name: format!("trunk {}-{}", at + 1, to + 1),
-            network: *network,
-            policy: PortPolicy {
-                trunk: true,
-                addresses_max: TRUNK_ADDRESSES_MAX,
-                ..PortPolicy::default()
-            },
-            when_gone: WhenGone::Stop,
-            waits: true,
-        };
-        trunks[to] = Some(switch.add_port(settings, port)?);
-        Ok(())
-    }
-
-    /// Adds a port to the loop whose turn it is. Its own address, when it has one, is its own in
-    /// all loops.
-    pub(crate) fn add_port(
-        &mut self,
-        settings: impl FnOnce(NetworkId) -> PortSettings,
-        port: Box<dyn Port>,
-    ) -> Result<(), AddError> {
-        let at = self.deal();
-        let Loop { switch, network, .. } = &mut self.loops[at];
-        let settings = settings(*network);
-        let mac = settings.policy.mac;
-        switch.add_port(settings, port)?;
-        self.reserve(at, mac)
-    }
-
-    /// The same of a listener.
-    pub(crate) fn add_listener(
-        &mut self,
-        settings: impl FnOnce(NetworkId) -> ListenerSettings,
-        listener: Box<dyn Listener>,
-    ) -> Result<(), AddError> {
-        let at = self.deal();
-        let Loop { switch, network, .. } = &mut self.loops[at];
-        let settings = settings(*network);
-        let mac = settings.policy.mac;
-        switch.add_listener(settings, listener)?;
-        self.reserve(at, mac)
-    }
-
-    fn deal(&mut self) -> usize {
-        let at = self.next;
-        self.next = (at + 1) % self.loops.len();
-        at
-    }
-
-    /// In all other loops, the address is that of the trunk by which its port is reached.
-    fn reserve(&mut self, at: usize, mac: Option<MacAddr>) -> Result<(), AddError> {
-        let Some(mac) = mac else { return Ok(()) };
-        for Loop { switch, trunks, .. } in &mut self.loops {
-            if let Some(trunk) = trunks[at] {
-                switch.add_static(trunk, mac)?;
-            }
-        }
-        Ok(())
+        let switch = |_| platform.poller().map(Switch::new);
+        Ok(Self((0..count.get()).map(switch).collect::<Result<_, _>>()?))
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.loops.len()
+        self.0.len()
     }
 
-    /// How other threads reach the first loop, with whose end all end.
-    pub(crate) fn handle(&self) -> Handle<P> {
-        self.loops[0].switch.handle()
+    /// How other threads reach them.
+    pub(crate) fn handles(&self) -> Handles<P> {
+        Handles(self.0.iter().map(Switch::handle).collect())
     }
 
     pub(crate) fn set_busy_poll(&mut self, is_on: bool) {
-        for each in &mut self.loops {
-            each.switch.set_busy_poll(is_on);
+        for switch in &mut self.0 {
+            switch.set_busy_poll(is_on);
         }
+    }
+
+    /// Ends all of them: every port is closed.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// Runs the first loop here and each other on a thread of its own, until one of them ends; then
@@ -170,10 +67,10 @@ impl<P: Poller> Loops<P> {
     where
         P: Send,
     {
-        let stop_all = StopAll(self.loops.iter().map(|each| each.switch.handle()).collect());
-        let Some((first, others)) = self.loops.split_first_mut() else { return Ok(()) };
+        let stop_all = StopAll(self.handles());
+        let Some((first, others)) = self.0.split_first_mut() else { return Ok(()) };
         if others.is_empty() {
-            return first.switch.run();
+            return first.run();
         }
         std::thread::scope(|scope| {
             let mut threads = Vec::new();
@@ -183,7 +80,7 @@ impl<P: Poller> Loops<P> {
                 let builder = std::thread::Builder::new().name(format!("loop {number}"));
                 let thread = builder.spawn_scoped(scope, move || {
                     let _stop_all = stop_all;
-                    each.switch.run()
+                    each.run()
                 });
                 match thread {
                     Ok(thread) => threads.push(thread),
@@ -195,7 +92,7 @@ impl<P: Poller> Loops<P> {
             }
             // Also when this thread panics: the scope would wait for the others for ever.
             let stop_all = stop_all;
-            let mut ran = made.and_then(|()| first.switch.run());
+            let mut ran = made.and_then(|()| first.run());
             drop(stop_all);
             for thread in threads {
                 let other = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -210,8 +107,8 @@ impl<P: Poller> Loops<P> {
     /// # Errors
     /// As [`Switch::step`], and when there are several.
     pub(crate) fn step(&mut self, until: Nanos) -> io::Result<()> {
-        match &mut self.loops[..] {
-            [only] => only.switch.step(until),
+        match &mut self.0[..] {
+            [only] => only.step(until),
             _ => {
                 let why = "a service on several threads can be run, not stepped";
                 Err(io::Error::new(io::ErrorKind::Unsupported, why))
@@ -222,18 +119,15 @@ impl<P: Poller> Loops<P> {
     /// The counters of all loops' ports, each loop's in the order of their places.
     pub(crate) fn report(&mut self) -> Report {
         let mut all = Report::default();
-        for each in &mut self.loops {
-            let Report { ports, trunks, listeners } = each.switch.report();
-            all.ports.extend(ports);
-            all.trunks.extend(trunks);
-            all.listeners.extend(listeners);
+        for switch in &mut self.0 {
+            all.extend(switch.report());
         }
         all
     }
 }
 
 /// Stops all loops when it is dropped, be it by a panic.
-struct StopAll<P: Poller>(Vec<Handle<P>>);
+struct StopAll<P: Poller>(Handles<P>);
 
 impl<P: Poller> Clone for StopAll<P> {
     fn clone(&self) -> Self {
@@ -243,9 +137,7 @@ impl<P: Poller> Clone for StopAll<P> {
 
 impl<P: Poller> Drop for StopAll<P> {
     fn drop(&mut self) {
-        for handle in &self.0 {
-            handle.stop();
-        }
+        self.0.stop();
     }
 }
 
@@ -261,16 +153,11 @@ pub(crate) fn sum_of_trunks(report: &Report) -> (PortCounters, usize) {
     (sum, queued + usize::try_from(under_way).unwrap_or(usize::MAX))
 }
 
-/// A number that no guest knows, for the hash of the address table.
-fn random_secret() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::sync::Arc;
 
+    use vswitch::MacAddr;
     use vswitch::poller::{Epoll, Event, Interest, Source, Token, Wake};
 
     use super::*;
@@ -352,7 +239,7 @@ mod tests {
     fn loops(kinds: &[Wait]) -> Loops<Poor> {
         let count = NonZeroUsize::new(kinds.len()).expect("some");
         let mut platform = Pollers(kinds.iter().rev().copied().collect());
-        Loops::new(&mut platform, "test", count).unwrap_or_else(|error| panic!("{error:?}"))
+        Loops::new(&mut platform, count).unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     #[test]

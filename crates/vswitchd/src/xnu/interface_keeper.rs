@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use ifctl::xnu::{Change, Events};
-use vswitch::Nanos;
 use vswitch::port::xnu::{Link, LinkKeeper, LinkOptions, Tended};
+use vswitch::{MacAddr, Nanos};
 use xnu_sys::Kernel;
 
 use super::tally::{Mended, Tally};
@@ -64,5 +64,9 @@ impl<K: Kernel> LinkKeeper<K> for InterfaceKeeper<K> {
                 Tended::Kept
             }
         }
+    }
+
+    fn set_addresses(&mut self, addresses: Option<&[MacAddr]>) {
+        self.options.addresses = addresses.map(<[MacAddr]>::to_vec);
     }
 }

@@ -307,6 +307,11 @@ impl<K: Kernel> Stand<K> {
         }
     }
 
+    /// The addresses for which the next links pass frames.
+    pub(super) fn set_addresses(&mut self, addresses: Option<&[MacAddr]>) {
+        self.plan.addresses = addresses.map(<[MacAddr]>::to_vec);
+    }
+
     fn open_link(&self) -> Result<Link<K>, XnuError> {
         let (_, switch_end) = self.ends().unwrap_or_default();
         let options = LinkOptions { addresses: self.plan.addresses.clone(), is_own_feth: true };

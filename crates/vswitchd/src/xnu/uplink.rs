@@ -81,6 +81,12 @@ impl<K: Kernel> LinkKeeper<K> for BridgeKeeper<K> {
             None => Tended::Kept,
         }
     }
+
+    fn set_addresses(&mut self, addresses: Option<&[MacAddr]>) {
+        if let Some(stand) = lock(&self.0).as_mut() {
+            stand.set_addresses(addresses);
+        }
+    }
 }
 
 impl<K: Kernel> Drop for Uplink<K> {

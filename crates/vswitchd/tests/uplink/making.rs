@@ -1,7 +1,7 @@
 //! What is made for an uplink, and that it goes.
 
 use ifctl::xnu::{FethOptions, FethUnits, OwnedInterface, Tag};
-use vswitchd::StartError;
+use vswitchd::ServiceError;
 use vswitchd::config::UplinkSpec;
 use vswitchd::report::InterfaceRole;
 use vswitchd::xnu::XnuError;
@@ -17,8 +17,11 @@ fn foreign() -> FethOptions {
 pub(crate) fn a_pair_is_made_told_and_undone<K: Kernel>(kernel: &K) {
     let (interfaces, bridge) = (interfaces(kernel), new_bridge(kernel));
     let side = Side::start(kernel, 1, to_bridge(bridge.name())).expect("a switch");
-    let told: Vec<_> =
-        side.service.ready().interfaces.iter().map(|of| (of.role, of.created, of.mtu)).collect();
+    let told: Vec<_> = side.service.ready().networks[0]
+        .interfaces
+        .iter()
+        .map(|of| (of.role, of.created, of.mtu))
+        .collect();
     let roles = [
         (InterfaceRole::Bridge, false, 1500),
         (InterfaceRole::Member, true, 1500),
@@ -56,13 +59,13 @@ pub(crate) fn a_bridge_of_its_own_with_a_member_lent_to_it<K: Kernel>(kernel: &K
     assert!(interfaces.find(&name).expect("it was made").is_up());
     let members: Vec<_> =
         interfaces.members(&name).expect("a bridge").into_iter().map(|of| of.name).collect();
-    let pair = side.service.ready().interfaces[2].name.clone();
+    let pair = side.service.ready().networks[0].interfaces[2].name.clone();
     assert_eq!(members, [lent.name().to_owned(), pair]);
     assert!(interfaces.find(lent.name()).expect("it is there").is_up());
 
     let refused = Side::start(kernel, 2, own).err().expect("it is there already");
     let why =
-        matches!(*refused, StartError::Platform { source: XnuError::BridgeExists { .. }, .. });
+        matches!(*refused, ServiceError::Platform { source: XnuError::BridgeExists { .. }, .. });
     assert!(why, "{refused}");
 
     drop(side.service.finish());
@@ -79,7 +82,7 @@ pub(crate) fn what_can_be_no_uplink<K: Kernel>(kernel: &K) {
     };
     let before = names();
     let refused = |uplink| match *Side::start(kernel, 1, uplink).err().expect("no switch") {
-        StartError::Platform { source, .. } => source,
+        ServiceError::Platform { source, .. } => source,
         other => panic!("{other}"),
     };
     let lo = refused(UplinkSpec::Interface("lo0".into()));

@@ -13,7 +13,7 @@ use vswitchd::config::{Attachment, Network, PortSpec, UplinkSpec};
 use vswitchd::platform::Attached;
 use vswitchd::report::InterfaceRole;
 use vswitchd::xnu::{Attach, Identity, Mended, Tally, Xnu, XnuError};
-use vswitchd::{Service, StartError};
+use vswitchd::{Service, ServiceError};
 use xnu_sys::sys_socket::{AF_LOCAL, MSG_DONTWAIT, SOCK_DGRAM};
 use xnu_sys::{Descriptor, Errno, Kernel, UnixSocket};
 
@@ -79,7 +79,7 @@ impl<K: Kernel> Side<K> {
         kernel: &K,
         number: u8,
         uplink: UplinkSpec,
-    ) -> Result<Self, Box<StartError<XnuError>>> {
+    ) -> Result<Self, Box<ServiceError<XnuError>>> {
         let (card, theirs) = kernel.socketpair(AF_LOCAL, SOCK_DGRAM, 0).expect("a socketpair");
         let card = Descriptor::new(kernel.clone(), card);
         set_buffers(&card, BUFFERS).expect("buffers");
@@ -91,16 +91,17 @@ impl<K: Kernel> Side<K> {
         // No process has such a number. Of other switches on this machine nothing is known.
         let owner = Owner { pid: 4_000_000 + u32::from(number), started: 1 };
         let identity = Identity { owner, is_alive: Arc::new(|_| true) };
-        let mut platform = Xnu::new(kernel.clone(), passed, identity);
+        let platform = Xnu::new(kernel.clone(), passed, identity);
         let tally = platform.tally();
-        let service = Service::start(&mut platform, network)?;
+        let service = Service::start(platform, network)?;
         let mac = [2, 0, 0, 0, 0, number];
         Ok(Self { kernel: kernel.clone(), service, tally, card, mac })
     }
 
     /// The interface with this role that the switch made.
     pub(crate) fn made(&self, role: InterfaceRole) -> String {
-        let mut made = self.service.ready().interfaces.iter().filter(|of| of.created);
+        let ready = self.service.ready();
+        let mut made = ready.networks[0].interfaces.iter().filter(|of| of.created);
         made.find(|of| of.role == role).expect("one was made").name.clone()
     }
 

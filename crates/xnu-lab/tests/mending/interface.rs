@@ -34,7 +34,8 @@ fn it_is_told_as_the_hosts_with_its_mtu() {
         let interfaces = ifctl::xnu::Interfaces::open_on(mac.operator.clone()).unwrap();
         interfaces.set_mtu(PAIR[0], 1800).unwrap();
     });
-    let told = &bench.lab.ready().interfaces;
+    let ready = bench.lab.ready();
+    let told = &ready.networks[0].interfaces;
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].name.as_str(), told[0].created, told[0].mtu), (PAIR[0], false, 1800));
     assert!(bench.is_promiscuous(PAIR[0]));

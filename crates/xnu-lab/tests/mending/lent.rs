@@ -31,8 +31,9 @@ fn it_is_up_while_the_switch_runs_and_then_as_it_was() {
     for was_up in [false, true] {
         let mut bench = bench_on(MacOs::V15, OWN, free(was_up));
         assert!(bench.is_up(CARD));
-        let told: Vec<_> =
-            bench.lab.ready().interfaces.iter().map(|of| (&*of.name, of.created)).collect();
+        let ready = bench.lab.ready();
+        let told = ready.networks[0].interfaces.iter().map(|of| (&*of.name, of.created));
+        let told: Vec<_> = told.collect();
         assert_eq!(told[..2], [("bridge7", true), (CARD, false)]);
         bench.must_ping();
         assert_eq!(end(bench), (was_up, None));

@@ -46,7 +46,8 @@ fn the_pair_has_the_bridges() {
             let mut bench = bench_on(version, "bridge:bridge0", |mac| {
                 set_mtu(&Interfaces::open_on(mac.operator.clone()).unwrap(), mtu);
             });
-            let told: Vec<_> = bench.lab.ready().interfaces.iter().map(|of| of.mtu).collect();
+            let told: Vec<_> =
+                bench.lab.ready().networks[0].interfaces.iter().map(|of| of.mtu).collect();
             assert_eq!(told, [mtu; 3]);
             frames_have_the_mtu(&mut bench, mtu as usize);
             assert_eq!(bench.mended(), [0; 4], "nothing had to be put right");

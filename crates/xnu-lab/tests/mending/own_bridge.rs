@@ -12,7 +12,7 @@ const OWN: &str = "bridge:bridge7,create";
 #[test]
 fn it_is_told_as_the_switchs_and_tagged_so() {
     let bench = bench(OWN);
-    assert!(bench.lab.ready().interfaces[0].created);
+    assert!(bench.lab.ready().networks[0].interfaces[0].created);
     let tag = bench.interfaces.tag("bridge7").unwrap().map(|tag: Tag| tag.to_string());
     assert_eq!(tag.as_deref(), Some("vswitch:1:1:bridge7"), "so that it goes if the switch dies");
     bench.must_leave_nothing();

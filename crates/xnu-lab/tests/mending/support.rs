@@ -60,7 +60,8 @@ pub(crate) fn fail(
 impl Bench {
     /// The switch's pair: the bridge's end, and its own.
     pub(crate) fn pair(&self) -> [String; 2] {
-        let made = self.lab.ready().interfaces.iter().filter(|of| of.created);
+        let ready = self.lab.ready();
+        let made = ready.networks[0].interfaces.iter().filter(|of| of.created);
         let names: Vec<_> = made.map(|of| of.name.clone()).collect();
         let [.., bridge_end, switch_end] = &names[..] else { panic!("no pair: {names:?}") };
         [bridge_end.clone(), switch_end.clone()]

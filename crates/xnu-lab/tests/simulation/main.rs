@@ -21,7 +21,7 @@ use vswitch::{MacAddr, Nanos};
 use vswitchd::Service;
 use vswitchd::config::UplinkSpec;
 use vswitchd::xnu::{Tally, Xnu};
-use xnu_lab::{BRIDGE, CARD, CardWire, SimAttach, SimulatedMac};
+use xnu_lab::{BRIDGE, CARD, CardWire, SimAttach, SimulatedMac, Started};
 use xnu_sim::{MacOs, Rng, SimKernel};
 use xnu_sys::Kernel;
 
@@ -185,7 +185,7 @@ impl Run {
         let (kernel, operator) = (mac.kernel.clone(), mac.operator.clone());
         operator.spare();
         let uplink = UplinkSpec::Bridge { bridge: BRIDGE.into(), create: false, member: None };
-        let (service, tally) = mac.start(uplink).expect("nothing is broken yet");
+        let Started { service, tally, .. } = mac.start(uplink).expect("nothing is broken yet");
         Self { kernel, operator, service, tally, shared, before, stations, rng, version, steps: 0 }
     }
 

@@ -7,25 +7,22 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use crate::counters::DropReason;
 use crate::pool::SizeClass;
 use crate::port::inbox::BATCH_FRAMES_MAX;
-use crate::port::{AdaptiveClass, Inbox, Outbox, Received, VFKIT_HANDSHAKE};
+use crate::port::{AdaptiveBatch, AdaptiveClass, Inbox, Outbox, Received, VFKIT_HANDSHAKE};
 
 /// How many frames, and how many bytes, one call sends at most. More frames gain nothing
 /// measurable; more bytes fall out of the second-level cache before the kernel has copied them.
 const SEND_FRAMES_MAX: usize = 64;
 const SEND_BYTES_MAX: usize = 256 << 10;
 
-/// How many frames one call receives at most: more gain nothing measurable here. Where few come at
-/// a time, few are made ready for.
+/// How many frames one call receives at most: more gain nothing measurable here.
 const RECEIVE_FRAMES_MAX: usize = 32;
-const RECEIVE_FRAMES_MIN: usize = 4;
 
 /// The arrays for both calls, made once per port.
 pub(super) struct Mmsg {
     headers: Box<[libc::mmsghdr; SEND_FRAMES_MAX]>,
     vectors: Box<[[libc::iovec; 2]; SEND_FRAMES_MAX]>,
     class: AdaptiveClass,
-    /// How many frames the next call makes ready for.
-    expected_frames: usize,
+    batch: AdaptiveBatch<RECEIVE_FRAMES_MAX>,
 }
 
 // SAFETY: the pointers in the arrays are written before each call and used only within it.
@@ -40,7 +37,7 @@ impl Default for Mmsg {
             headers: Box::new([header; SEND_FRAMES_MAX]),
             vectors: Box::new([[vector; 2]; SEND_FRAMES_MAX]),
             class: AdaptiveClass::default(),
-            expected_frames: RECEIVE_FRAMES_MIN,
+            batch: AdaptiveBatch::default(),
         }
     }
 }
@@ -57,7 +54,7 @@ impl Mmsg {
     ) -> io::Result<Received> {
         let class = self.class.class();
         let mut slots = 0;
-        for (place, slot) in inbox.slots(class, self.expected_frames).enumerate() {
+        for (place, slot) in inbox.slots(class, self.batch.frames()).enumerate() {
             let spill_len = if class == SizeClass::Full { 0 } else { slot.spill.len() };
             self.vectors[place] = [
                 libc::iovec { iov_base: slot.head.as_mut_ptr().cast(), iov_len: slot.head.len() },
@@ -102,12 +99,7 @@ impl Mmsg {
         }
         self.class.saw_batch(biggest);
         let more = received == slots as usize;
-        // A full batch is followed by the biggest there is: the rest waits already.
-        self.expected_frames = if more {
-            RECEIVE_FRAMES_MAX
-        } else {
-            (2 * received).clamp(RECEIVE_FRAMES_MIN, RECEIVE_FRAMES_MAX)
-        };
+        self.batch.saw(received, slots as usize);
         Ok(if more { Received::More } else { Received::Drained })
     }
 

@@ -1,6 +1,7 @@
 //! The host port: an `AF_PACKET` socket on an interface, either the switch's end of a pair whose
 //! other end is a bridge's member, or a plain interface.
 
+use std::io;
 use std::os::fd::AsRawFd;
 
 use afpacket::{
@@ -16,7 +17,9 @@ use crate::poller::Source;
 use crate::pool::{HEADROOM_BYTES, SizeClass};
 use crate::port::unix::Granted;
 use crate::port::upkeep::next_look;
-use crate::port::{AdaptiveClass, Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
+use crate::port::{
+    AdaptiveBatch, AdaptiveClass, Gone, Inbox, Outbox, Port, Received, SendFault, Sent,
+};
 use crate::time::Nanos;
 
 /// A host port that cannot be had.
@@ -42,6 +45,7 @@ pub struct PacketPort {
     socket: PacketSocket,
     takes: Offloads,
     class: AdaptiveClass,
+    batch: AdaptiveBatch<RECEIVE_FRAMES_MAX>,
     told_down: bool,
 }
 
@@ -66,10 +70,7 @@ impl PacketPort {
         addresses: Option<&[MacAddr]>,
         finished_frames: bool,
     ) -> Result<Self, PacketPortError> {
-        let filter = match addresses {
-            Some(addresses) if addresses.len() <= FILTER_ADDRESSES_MAX => narrow(addresses)?,
-            _ => Vec::new(),
-        };
+        let filter = filter(addresses)?;
         let options = Options {
             promiscuous: true,
             vnet_hdr: !finished_frames,
@@ -90,7 +91,8 @@ impl PacketPort {
             opened => opened?,
         };
         let takes = if finished_frames { Offloads::NONE } else { kernel_offloads() };
-        Ok(Self { socket, takes, class: AdaptiveClass::default(), told_down: false })
+        let (class, batch) = Default::default();
+        Ok(Self { socket, takes, class, batch, told_down: false })
     }
 
     /// The socket's buffers.
@@ -112,6 +114,14 @@ const BUFFER_BYTES: usize = 4 << 20;
 
 /// How many frames one call receives at most: more gain nothing measurable here.
 const RECEIVE_FRAMES_MAX: usize = 32;
+
+/// The filter for the stations that are behind the switch; no words pass every frame.
+fn filter(addresses: Option<&[MacAddr]>) -> Result<Vec<FilterWord>, PacketPortError> {
+    match addresses {
+        Some(addresses) if addresses.len() <= FILTER_ADDRESSES_MAX => narrow(addresses),
+        _ => Ok(Vec::new()),
+    }
+}
 
 /// The filter that passes what is for `addresses` and for groups.
 fn narrow(addresses: &[MacAddr]) -> Result<Vec<FilterWord>, PacketPortError> {
@@ -143,7 +153,7 @@ impl Port for PacketPort {
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
         let class = self.class.class();
         let mut slots: ArrayVec<Slot<'_>, RECEIVE_FRAMES_MAX> = inbox
-            .raw_slots(class, RECEIVE_FRAMES_MAX)
+            .raw_slots(class, self.batch.frames())
             .map(|(buffer, spill)| {
                 Slot::new(&mut buffer[HEADROOM_BYTES - afpacket::HEADROOM..]).with_spill(spill)
             })
@@ -159,6 +169,7 @@ impl Port for PacketPort {
             }
         };
         let all = count == slots.len();
+        self.batch.saw(count, slots.len());
         let arrivals: ArrayVec<Arrival, RECEIVE_FRAMES_MAX> =
             slots[..count].iter().map(arrival).collect();
         drop(slots);
@@ -200,6 +211,19 @@ impl Port for PacketPort {
         }
     }
 
+    fn set_stations(&mut self, stations: Option<&[MacAddr]>) -> io::Result<()> {
+        let filter = filter(stations).map_err(io::Error::other)?;
+        match self.socket.set_filter(&filter) {
+            // More than net.core.optmem_max allows. The filter only spares work: do without.
+            Err(afpacket::Error::Filter { source, .. })
+                if source.raw_os_error() == Some(libc::ENOMEM) =>
+            {
+                self.socket.set_filter(&[]).map_err(io::Error::other)
+            }
+            set => set.map_err(io::Error::other),
+        }
+    }
+
     fn kernel_dropped_frames(&mut self) -> u64 {
         self.socket.statistics().map_or(0, |statistics| statistics.dropped)
     }
@@ -226,7 +250,7 @@ impl PacketPort {
 }
 
 fn gone() -> Gone {
-    Gone::Os(std::io::Error::from_raw_os_error(libc::ENODEV))
+    Gone::Os(io::Error::from_raw_os_error(libc::ENODEV))
 }
 
 fn arrival(slot: &Slot<'_>) -> Arrival {

@@ -81,6 +81,14 @@ impl<K: Kernel> Link<K> {
         let socket = ndrv::Socket::open_on(kernel, name, &ndrv::Options::default())?;
         Ok(Self { device, socket })
     }
+
+    /// Has the kernel pass what is for other addresses from now on; what was captured stays.
+    ///
+    /// # Errors
+    /// [`LinkError`]; the old filter is in force then.
+    pub fn set_addresses(&mut self, addresses: Option<&[MacAddr]>) -> Result<(), LinkError> {
+        Ok(self.device.set_filter(&filter(addresses)?)?)
+    }
 }
 
 fn filter(addresses: Option<&[MacAddr]>) -> Result<bpf::Program, LinkError> {

@@ -2,6 +2,7 @@
 //! a feth pair or on an interface as it is.
 
 use std::fmt;
+use std::io;
 
 use arrayvec::ArrayVec;
 use bpf::capture::BatchWriter;
@@ -10,6 +11,7 @@ use xnu_sys::{Host, Kernel, MESSAGES_MAX};
 use super::link::Link;
 use super::next_look;
 use crate::counters::DropReason;
+use crate::mac::MacAddr;
 use crate::poller::Source;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 use crate::time::Nanos;
@@ -20,6 +22,10 @@ pub trait LinkKeeper<K: Kernel>: fmt::Debug + Send {
     /// Looks whether all is as it should be, and mends what is not. Called about four times a
     /// second, with whether the port has a link that works as far as it knows.
     fn tend(&mut self, has_link: bool, now: Nanos) -> Tended<K>;
+
+    /// Has each link that it builds from now on pass what is for these addresses
+    /// ([`LinkOptions::addresses`](super::LinkOptions::addresses)).
+    fn set_addresses(&mut self, addresses: Option<&[MacAddr]>);
 }
 
 /// What a [`LinkKeeper`] found.
@@ -200,6 +206,14 @@ impl<K: Kernel> Port for UplinkPort<K> {
             Tended::Gone(why) => return Err(why),
         }
         Ok(next_look(now))
+    }
+
+    fn set_stations(&mut self, stations: Option<&[MacAddr]>) -> io::Result<()> {
+        self.keeper.set_addresses(stations);
+        match &mut self.link {
+            Some(link) => link.set_addresses(stations).map_err(io::Error::other),
+            None => Ok(()),
+        }
     }
 
     fn kernel_dropped_frames(&mut self) -> u64 {

@@ -26,6 +26,8 @@ impl LinkKeeper<SimKernel> for Keeper {
     fn tend(&mut self, _: bool, _: Nanos) -> Tended<SimKernel> {
         self.0.lock().unwrap().pop_front().unwrap_or(Tended::Kept)
     }
+
+    fn set_addresses(&mut self, _: Option<&[crate::MacAddr]>) {}
 }
 
 /// A port on one end of a pair; the other is the test's.

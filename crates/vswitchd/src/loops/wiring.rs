@@ -1,0 +1,236 @@
+//! A network in all loops.
+//!
+//! The ports of a network are dealt to the loops in turn, and a trunk joins each two loops. A frame
+//! that came by a trunk leaves by none, so that it reaches each loop once, and what one station
+//! sends another always takes the same way: its order is kept.
+
+use vswitch::MacAddr;
+use vswitch::fabric::{self, PortIndex, PortPolicy};
+use vswitch::port::{Listener, Port};
+use vswitch::switch::{AddError, ListenerSettings, NetworkId, PortSettings, WhenGone};
+
+use super::{Ended, Reach};
+use crate::platform::Platform;
+
+/// What the trunks of one loop and network hold of frames on their way to others, all together;
+/// each has room for some.
+const TRUNKS_BYTES: usize = 8 << 20;
+const TRUNK_BYTES_MIN: usize = 256 << 10;
+
+/// How many addresses may be learnt behind a trunk: a whole LAN may be there, and other loops'
+/// ports.
+const TRUNK_ADDRESSES_MAX: usize = 65_536;
+
+/// The network's number in each loop, and its trunks.
+#[derive(Debug)]
+pub(crate) struct Wiring {
+    lanes: Vec<Lane>,
+    /// Which loop is dealt the next port.
+    next: usize,
+}
+
+#[derive(Debug)]
+struct Lane {
+    network: NetworkId,
+    /// By the loop to which each leads; `None` for itself.
+    trunks: Vec<Option<PortIndex>>,
+}
+
+/// Where a port or a listener is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// The loop.
+    pub(crate) at: usize,
+    /// The place in it.
+    pub(crate) index: PortIndex,
+}
+
+/// Why a port or a network cannot be added to the loops.
+#[derive(Debug)]
+pub(crate) enum WiringError<E> {
+    /// The platform has no trunk.
+    Platform(E),
+    /// A loop does not take it.
+    Add(AddError),
+    /// The loops have ended.
+    Ended,
+}
+
+impl<E> From<Ended> for WiringError<E> {
+    fn from(_: Ended) -> Self {
+        Self::Ended
+    }
+}
+
+impl<E> From<AddError> for WiringError<E> {
+    fn from(error: AddError) -> Self {
+        Self::Add(error)
+    }
+}
+
+impl Wiring {
+    /// Adds a network without ports to each loop.
+    ///
+    /// # Errors
+    /// [`WiringError`]; nothing is left of it then.
+    pub(crate) fn make<P: Platform>(
+        platform: &mut P,
+        reach: &mut impl Reach<P::Poller>,
+        name: &str,
+    ) -> Result<Self, WiringError<P::Error>> {
+        let count = reach.count();
+        let mut this = Self { lanes: Vec::new(), next: 0 };
+        for at in 0..count {
+            let name = name.to_owned();
+            let settings =
+                fabric::Settings { secret: random_secret(), ..fabric::Settings::default() };
+            let network = reach.on(at, move |switch| switch.add_network(&name, settings))?;
+            this.lanes.push(Lane { network, trunks: vec![None; count] });
+        }
+        match this.join(platform, reach) {
+            Ok(()) => Ok(this),
+            Err(error) => {
+                this.undo(reach);
+                Err(error)
+            }
+        }
+    }
+
+    fn join<P: Platform>(
+        &mut self,
+        platform: &mut P,
+        reach: &mut impl Reach<P::Poller>,
+    ) -> Result<(), WiringError<P::Error>> {
+        let count = reach.count();
+        for one in 0..count {
+            for two in one + 1..count {
+                let bytes = (TRUNKS_BYTES / (count - 1)).max(TRUNK_BYTES_MIN);
+                let (near, far) = platform.trunk(bytes).map_err(WiringError::Platform)?;
+                self.add_trunk(reach, one, two, near)?;
+                self.add_trunk(reach, two, one, far)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_trunk<P: vswitch::poller::Poller, E>(
+        &mut self,
+        reach: &mut impl Reach<P>,
+        at: usize,
+        to: usize,
+        port: Box<dyn Port>,
+    ) -> Result<(), WiringError<E>> {
+        let settings = PortSettings {
+            name: format!("trunk {}-{}", at + 1, to + 1),
+            network: self.lanes[at].network,
+            policy: PortPolicy {
+                trunk: true,
+                addresses_max: TRUNK_ADDRESSES_MAX,
+                ..PortPolicy::default()
+            },
+            // Its other end goes first when the network is removed.
+            when_gone: WhenGone::Keep,
+            waits: true,
+        };
+        let added = reach.on(at, move |switch| switch.add_port(settings, port))?;
+        self.lanes[at].trunks[to] = Some(added?);
+        Ok(())
+    }
+
+    /// Adds a port to the loop whose turn it is. Its own address, when it has one, is its own in
+    /// all loops.
+    ///
+    /// # Errors
+    /// [`WiringError`]; the port is dropped then.
+    pub(crate) fn add_port<P: vswitch::poller::Poller, E>(
+        &mut self,
+        reach: &mut impl Reach<P>,
+        settings: impl FnOnce(NetworkId) -> PortSettings,
+        port: Box<dyn Port>,
+    ) -> Result<Seat, WiringError<E>> {
+        let at = self.deal();
+        let settings = settings(self.lanes[at].network);
+        let mac = settings.policy.mac;
+        let index = reach.on(at, move |switch| switch.add_port(settings, port))??;
+        self.settle(reach, Seat { at, index }, mac)
+    }
+
+    /// The same of a listener.
+    ///
+    /// # Errors
+    /// [`WiringError`]; the listener is dropped then.
+    pub(crate) fn add_listener<P: vswitch::poller::Poller, E>(
+        &mut self,
+        reach: &mut impl Reach<P>,
+        settings: impl FnOnce(NetworkId) -> ListenerSettings,
+        listener: Box<dyn Listener>,
+    ) -> Result<Seat, WiringError<E>> {
+        let at = self.deal();
+        let settings = settings(self.lanes[at].network);
+        let mac = settings.policy.mac;
+        let index = reach.on(at, move |switch| switch.add_listener(settings, listener))??;
+        self.settle(reach, Seat { at, index }, mac)
+    }
+
+    /// Removes a port or a listener, with its clients, and its address `mac`.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub(crate) fn remove<P: vswitch::poller::Poller>(
+        &self,
+        reach: &mut impl Reach<P>,
+        seat: Seat,
+        mac: Option<MacAddr>,
+    ) -> Result<(), Ended> {
+        for (other, trunk) in self.trunks_to(seat.at) {
+            if let Some(mac) = mac {
+                reach.on(other, move |switch| switch.remove_static(trunk, mac))?;
+            }
+        }
+        reach.on(seat.at, move |switch| switch.remove(seat.index)).map(drop)
+    }
+
+    /// Removes the network from all loops, with whatever is left on it.
+    pub(crate) fn undo<P: vswitch::poller::Poller>(self, reach: &mut impl Reach<P>) {
+        for (at, lane) in self.lanes.into_iter().enumerate() {
+            // A loop that has ended has no networks.
+            let _ = reach.on(at, move |switch| switch.remove_network(lane.network));
+        }
+    }
+
+    fn deal(&mut self) -> usize {
+        let at = self.next;
+        self.next = (at + 1) % self.lanes.len();
+        at
+    }
+
+    /// In all other loops, the address is that of the trunk by which its port is reached.
+    fn settle<P: vswitch::poller::Poller, E>(
+        &self,
+        reach: &mut impl Reach<P>,
+        seat: Seat,
+        mac: Option<MacAddr>,
+    ) -> Result<Seat, WiringError<E>> {
+        let Some(mac) = mac else { return Ok(seat) };
+        for (other, trunk) in self.trunks_to(seat.at) {
+            let reserved = reach.on(other, move |switch| switch.add_static(trunk, mac))?;
+            if let Err(error) = reserved {
+                self.remove(reach, seat, Some(mac))?;
+                return Err(error.into());
+            }
+        }
+        Ok(seat)
+    }
+
+    /// The other loops, each with its trunk to `at`.
+    fn trunks_to(&self, at: usize) -> impl Iterator<Item = (usize, PortIndex)> {
+        let lanes = self.lanes.iter().enumerate();
+        lanes.filter_map(move |(other, lane)| Some((other, lane.trunks[at]?)))
+    }
+}
+
+/// A number that no guest knows, for the hash of the address table.
+fn random_secret() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,162 @@
+//! What is up, and how it becomes what is wanted.
+
+use super::error::ServiceError;
+use super::network_up::{NetworkUp, stations};
+use crate::config::{Configuration, Network, UPLINK_NAME, check};
+use crate::loops::{Ended, Reach};
+use crate::platform::Platform;
+use crate::report::Applied;
+
+/// The networks that are up, and the platform that made them.
+#[derive(Debug)]
+pub(super) struct Desk<P: Platform> {
+    pub(super) platform: P,
+    pub(super) networks: Vec<NetworkUp<P::Uplink>>,
+}
+
+type Result<T, P> = std::result::Result<T, ServiceError<<P as Platform>::Error>>;
+
+impl<P: Platform> Desk<P> {
+    /// Brings up the networks of a service that has none, each with its uplink first, so that
+    /// nothing is announced that has none, then its ports in their order.
+    ///
+    /// # Errors
+    /// The first; what came up before stays.
+    pub(super) fn bring_up(
+        &mut self,
+        reach: &mut impl Reach<P::Poller>,
+        wanted: &Configuration,
+    ) -> Result<(), P> {
+        check(&wanted.networks)?;
+        for network in &wanted.networks {
+            let mut up = NetworkUp::make(&mut self.platform, reach, &network.name)?;
+            let stations = stations(&network.ports);
+            up.add_uplink(&mut self.platform, reach, &network.uplink, stations)?;
+            for port in &network.ports {
+                up.add_port(&mut self.platform, reach, port, network.access)?;
+            }
+            self.networks.push(up);
+        }
+        Ok(())
+    }
+
+    /// Makes of what is up what is wanted. What is as it is wanted is not touched; what cannot be
+    /// had is told and left out, to be tried again the next time.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`], and nothing is changed then; [`ServiceError::Ended`].
+    pub(super) fn apply(
+        &mut self,
+        reach: &mut impl Reach<P::Poller>,
+        wanted: &Configuration,
+    ) -> Result<Applied, P> {
+        check(&wanted.networks)?;
+        let mut applied = Applied::default();
+        // All that goes goes first: its paths, addresses and interfaces may be others' now.
+        self.remove_unwanted(reach, wanted, &mut applied)?;
+        for network in &wanted.networks {
+            self.add_missing(reach, network, &mut applied)?;
+        }
+        let place = |up: &NetworkUp<P::Uplink>| {
+            wanted.networks.iter().position(|network| network.name == up.name)
+        };
+        self.networks.sort_by_key(place);
+        applied.find_changed();
+        Ok(applied)
+    }
+
+    fn remove_unwanted(
+        &mut self,
+        reach: &mut impl Reach<P::Poller>,
+        wanted: &Configuration,
+        applied: &mut Applied,
+    ) -> std::result::Result<(), Ended> {
+        for mut up in std::mem::take(&mut self.networks) {
+            let Some(network) = wanted.networks.iter().find(|network| network.name == up.name)
+            else {
+                applied.removed.push(up.name.clone());
+                up.remove(reach);
+                continue;
+            };
+            let mut place = 0;
+            while let Some(port) = up.ports.get(place) {
+                if port.is_wanted(network) {
+                    place += 1;
+                } else {
+                    let removed = up.remove_port(reach, place)?;
+                    applied.removed.push(format!("{}/{}", up.name, removed.name));
+                }
+            }
+            if *up.uplink() != crate::config::UplinkSpec::None && *up.uplink() != network.uplink {
+                up.remove_uplink(reach)?;
+                applied.removed.push(format!("{}/{UPLINK_NAME}", up.name));
+            }
+            self.networks.push(up);
+        }
+        Ok(())
+    }
+
+    fn add_missing(
+        &mut self,
+        reach: &mut impl Reach<P::Poller>,
+        network: &Network,
+        applied: &mut Applied,
+    ) -> Result<(), P> {
+        let Self { platform, networks } = self;
+        let known = networks.iter().position(|up| up.name == network.name);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let made = NetworkUp::make(platform, reach, &network.name);
+                match applied.note(network.name.clone(), made)? {
+                    Some(made) => networks.push(made),
+                    None => return Ok(()),
+                }
+                networks.len() - 1
+            }
+        };
+        let up = &mut networks[place];
+        if *up.uplink() != network.uplink {
+            let stations = stations(&network.ports);
+            let made = up.add_uplink(platform, reach, &network.uplink, stations);
+            applied.note(format!("{}/{UPLINK_NAME}", network.name), made)?;
+        }
+        for port in &network.ports {
+            if !up.ports.iter().any(|there| there.spec == *port) {
+                let added = up.add_port(platform, reach, port, network.access);
+                applied.note(format!("{}/{}", network.name, port.name), added)?;
+            }
+        }
+        up.sort(&network.ports);
+        up.tell_stations(reach)?;
+        Ok(())
+    }
+}
+
+impl Applied {
+    /// Counts what was added, or why not; passes on only that all is over.
+    fn note<T, E: std::error::Error>(
+        &mut self,
+        object: String,
+        done: std::result::Result<T, ServiceError<E>>,
+    ) -> std::result::Result<Option<T>, ServiceError<E>> {
+        match done {
+            Ok(made) => {
+                self.added.push(object);
+                Ok(Some(made))
+            }
+            Err(error @ ServiceError::Ended(_)) => Err(error),
+            Err(error) => {
+                self.failed.push(error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    /// What was removed and added again was changed.
+    fn find_changed(&mut self) {
+        self.changed = self.removed.iter().filter(|of| self.added.contains(of)).cloned().collect();
+        self.removed.retain(|of| !self.changed.contains(of));
+        self.added.retain(|of| !self.changed.contains(of));
+    }
+}

@@ -1,0 +1,48 @@
+//! What a service cannot do.
+
+use vswitch::switch::AddError;
+
+use crate::config::Conflict;
+use crate::loops::{Ended, WiringError};
+
+/// Why a service did not start, or a change of it was not made. Whatever was made for it is taken
+/// away again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError<E: std::error::Error + 'static> {
+    /// A port or uplink cannot be had.
+    #[error("{object}: {source}")]
+    Platform {
+        /// Which one.
+        object: String,
+        /// Why.
+        source: E,
+    },
+    /// A port cannot be added.
+    #[error(transparent)]
+    Add(#[from] AddError),
+    /// Two things of which there can be one only.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// It is over.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+impl<E: std::error::Error + 'static> ServiceError<E> {
+    /// What the platform could not give.
+    pub(super) fn of(object: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let object = object.into();
+        move |source| Self::Platform { object, source }
+    }
+}
+
+impl<E: std::error::Error + 'static> From<WiringError<E>> for ServiceError<E> {
+    fn from(error: WiringError<E>) -> Self {
+        match error {
+            WiringError::Platform(source) => Self::of("join two threads' loops")(source),
+            WiringError::Add(error) => Self::Add(error),
+            WiringError::Ended => Self::Ended(Ended),
+        }
+    }
+}

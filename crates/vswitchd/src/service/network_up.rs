@@ -1,0 +1,204 @@
+//! One network that is up: what is on it, and what was made for it.
+
+use vswitch::MacAddr;
+use vswitch::fabric::PortPolicy;
+use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, WhenGone};
+
+use super::error::ServiceError;
+use crate::access::Access;
+use crate::config::{Network, PortSpec, UPLINK_NAME, UplinkSpec};
+use crate::loops::{Ended, Reach, Seat, Wiring};
+use crate::platform::{Attached, Platform};
+use crate::report::{InterfaceReport, ReadyNetwork, ReadyPort};
+
+/// How many clients a `stream:` listener has at once.
+const CLIENTS_MAX: usize = 256;
+
+/// How many addresses may be learnt behind each of them.
+const CLIENT_ADDRESSES_MAX: usize = 256;
+
+/// How many addresses may be learnt behind an uplink: a whole LAN is there.
+const UPLINK_ADDRESSES_MAX: usize = 65_536;
+
+/// A network in the loops.
+#[derive(Debug)]
+pub(super) struct NetworkUp<U> {
+    pub(super) name: String,
+    wiring: Wiring,
+    uplink: Option<UplinkUp<U>>,
+    pub(super) ports: Vec<PortUp>,
+}
+
+#[derive(Debug)]
+struct UplinkUp<U> {
+    spec: UplinkSpec,
+    seat: Seat,
+    /// What the uplink was told last of who is behind the ports.
+    stations: Option<Vec<MacAddr>>,
+    interfaces: Vec<InterfaceReport>,
+    /// Taken away when it is dropped.
+    _made: U,
+}
+
+#[derive(Debug)]
+pub(super) struct PortUp {
+    pub(super) spec: PortSpec,
+    access: Access,
+    seat: Seat,
+}
+
+impl PortUp {
+    /// Whether it is as `network` wants it.
+    pub(super) fn is_wanted(&self, network: &Network) -> bool {
+        self.access == network.access && network.ports.contains(&self.spec)
+    }
+}
+
+impl<U> NetworkUp<U> {
+    /// A network without an uplink and without ports.
+    pub(super) fn make<P: Platform<Uplink = U>>(
+        platform: &mut P,
+        reach: &mut impl Reach<P::Poller>,
+        name: &str,
+    ) -> Result<Self, ServiceError<P::Error>> {
+        let wiring = Wiring::make(platform, reach, name)?;
+        Ok(Self { name: name.to_owned(), wiring, uplink: None, ports: Vec::new() })
+    }
+
+    /// The uplink, [`UplinkSpec::None`] while there is none.
+    pub(super) fn uplink(&self) -> &UplinkSpec {
+        self.uplink.as_ref().map_or(&UplinkSpec::None, |uplink| &uplink.spec)
+    }
+
+    /// Makes the uplink of a network that has none. `stations` as in [`Self::tell_stations`].
+    pub(super) fn add_uplink<P: Platform<Uplink = U>>(
+        &mut self,
+        platform: &mut P,
+        reach: &mut impl Reach<P::Poller>,
+        spec: &UplinkSpec,
+        stations: Option<Vec<MacAddr>>,
+    ) -> Result<(), ServiceError<P::Error>> {
+        let opened = platform
+            .uplink(spec, stations.as_deref())
+            .map_err(ServiceError::of(format!("uplink {spec}")))?;
+        let Some(opened) = opened else { return Ok(()) };
+        let policy = PortPolicy { addresses_max: UPLINK_ADDRESSES_MAX, ..PortPolicy::default() };
+        let settings = |id| PortSettings { waits: false, ..port_settings(UPLINK_NAME, id, policy) };
+        let seat = self.wiring.add_port(reach, settings, opened.port)?;
+        let (interfaces, made) = (opened.interfaces, opened.made);
+        self.uplink =
+            Some(UplinkUp { spec: spec.clone(), seat, stations, interfaces, _made: made });
+        Ok(())
+    }
+
+    /// Takes the uplink away, its port first.
+    pub(super) fn remove_uplink<P: vswitch::poller::Poller>(
+        &mut self,
+        reach: &mut impl Reach<P>,
+    ) -> Result<(), Ended> {
+        match self.uplink.take() {
+            Some(uplink) => self.wiring.remove(reach, uplink.seat, None),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a port.
+    pub(super) fn add_port<P: Platform<Uplink = U>>(
+        &mut self,
+        platform: &mut P,
+        reach: &mut impl Reach<P::Poller>,
+        spec: &PortSpec,
+        access: Access,
+    ) -> Result<(), ServiceError<P::Error>> {
+        let object = format!("port {} ({})", spec.name, spec.attachment);
+        let attached =
+            platform.attach(spec.attachment.clone(), access).map_err(ServiceError::of(object))?;
+        let (name, mac) = (spec.name.clone(), spec.mac);
+        let policy = PortPolicy { mac, ..PortPolicy::default() };
+        let seat = match attached {
+            Attached::Port(port) => {
+                self.wiring.add_port(reach, |id| port_settings(&name, id, policy), port)
+            }
+            Attached::Listener(listener) => {
+                let policy = PortPolicy { addresses_max: CLIENT_ADDRESSES_MAX, ..policy };
+                // One address can be behind one client only.
+                let clients_max = if mac.is_some() { 1 } else { CLIENTS_MAX };
+                let settings = |network| ListenerSettings { name, network, policy, clients_max };
+                self.wiring.add_listener(reach, settings, listener)
+            }
+        }?;
+        self.ports.push(PortUp { spec: spec.clone(), access, seat });
+        Ok(())
+    }
+
+    /// Removes the port number `place`.
+    pub(super) fn remove_port<P: vswitch::poller::Poller>(
+        &mut self,
+        reach: &mut impl Reach<P>,
+        place: usize,
+    ) -> Result<PortSpec, Ended> {
+        let port = self.ports.remove(place);
+        self.wiring.remove(reach, port.seat, port.spec.mac)?;
+        Ok(port.spec)
+    }
+
+    /// Removes the network from the loops, and then what was made for its uplink.
+    pub(super) fn remove<P: vswitch::poller::Poller>(self, reach: &mut impl Reach<P>) {
+        self.wiring.undo(reach);
+        drop(self.uplink);
+    }
+
+    /// Tells the uplink who is behind the ports, if that is not what it knows.
+    pub(super) fn tell_stations<P: vswitch::poller::Poller>(
+        &mut self,
+        reach: &mut impl Reach<P>,
+    ) -> Result<(), Ended> {
+        let now = stations(self.ports.iter().map(|port| &port.spec));
+        let Some(uplink) = self.uplink.as_mut().filter(|uplink| uplink.stations != now) else {
+            return Ok(());
+        };
+        let (told, index) = (now.clone(), uplink.seat.index);
+        let told =
+            reach.on(uplink.seat.at, move |switch| switch.set_stations(index, told.as_deref()))?;
+        match told {
+            Ok(()) => uplink.stations = now,
+            Err(error) => tracing::warn!(
+                network = self.name,
+                %error,
+                "the uplink's filter stays as it was: frames for a new port may not come through"
+            ),
+        }
+        Ok(())
+    }
+
+    /// Puts the ports into the order in which they are wanted.
+    pub(super) fn sort(&mut self, wanted: &[PortSpec]) {
+        let place = |port: &PortUp| wanted.iter().position(|of| of.name == port.spec.name);
+        self.ports.sort_by_key(place);
+    }
+
+    /// What is up, for the line that says so.
+    pub(super) fn ready(&self) -> ReadyNetwork {
+        let port = |port: &PortUp| ReadyPort {
+            name: port.spec.name.clone(),
+            attachment: port.spec.attachment.to_string(),
+            mac: port.spec.mac.map(|mac| mac.to_string()),
+        };
+        ReadyNetwork {
+            network: self.name.clone(),
+            uplink: self.uplink().to_string(),
+            interfaces: self.uplink.iter().flat_map(|uplink| uplink.interfaces.clone()).collect(),
+            ports: self.ports.iter().map(port).collect(),
+        }
+    }
+}
+
+/// Who is behind ports: `None` when one of them may have any address.
+pub(super) fn stations<'a>(ports: impl IntoIterator<Item = &'a PortSpec>) -> Option<Vec<MacAddr>> {
+    ports.into_iter().map(|port| port.mac).collect()
+}
+
+/// A port whose other end is gone stays, with its counters: a person named it.
+fn port_settings(name: &str, network: NetworkId, policy: PortPolicy) -> PortSettings {
+    PortSettings { name: name.to_owned(), network, policy, when_gone: WhenGone::Keep, waits: true }
+}
