@@ -54,7 +54,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
         return Err(Failure::new("bench", status));
     }
     if arguments.record {
-        record(&workspace.root, &markdown, &svg)?;
+        record(&workspace.root, arguments, &markdown, &svg)?;
     }
     Ok(())
 }
@@ -75,15 +75,34 @@ fn guest_options(workspace: &Workspace) -> Vec<OsString> {
 }
 
 /// Replaces what the page says was measured.
-fn record(root: &Path, markdown: &Path, svg: &Path) -> Result<()> {
+fn record(root: &Path, arguments: &Arguments, markdown: &Path, svg: &Path) -> Result<()> {
     let page = root.join("docs/performance.md");
     let text = read(&page)?;
     let (by_hand, _) = text
         .split_once(MARK)
         .ok_or_else(|| Failure::new(format!("record in {}", page.display()), "no mark in it"))?;
-    let whole = format!("{by_hand}{MARK}\n\n{}", read(markdown)?);
+    let whole = format!("{by_hand}{MARK}\n\n{}{}", preamble(arguments), read(markdown)?);
     write(&page, &whole)?;
     write(&root.join("docs/performance.svg"), &read(svg)?)
+}
+
+/// What stands before the tables: the picture, and the command that made both.
+fn preamble(arguments: &Arguments) -> String {
+    let mut command = "cargo xtask bench --record".to_owned();
+    if arguments.quick {
+        command += " --quick";
+    }
+    if !arguments.options.is_empty() {
+        command += " --";
+    }
+    for option in &arguments.options {
+        command = format!("{command} {}", option.to_string_lossy());
+    }
+    format!(
+        "## What was measured last\n\n\
+         ![Median ratios with their intervals and bounds](performance.svg)\n\n\
+         By `{command}`.\n"
+    )
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -110,11 +129,15 @@ mod tests {
         fs::write(path("docs/performance.md"), format!("by hand\n{MARK}\nold\n")).unwrap();
         fs::write(path("new.md"), "new\n").unwrap();
         fs::write(path("new.svg"), "<svg/>").unwrap();
-        record(root.path(), &path("new.md"), &path("new.svg")).unwrap();
+        let options = ["--rounds", "30"].map(OsString::from).to_vec();
+        let arguments = Arguments { quick: false, record: true, options };
+        record(root.path(), &arguments, &path("new.md"), &path("new.svg")).unwrap();
         let page = fs::read_to_string(path("docs/performance.md")).unwrap();
-        assert_eq!(page, format!("by hand\n{MARK}\n\nnew\n"));
+        assert!(page.starts_with(&format!("by hand\n{MARK}\n\n## What was measured last\n")));
+        assert!(page.contains("`cargo xtask bench --record -- --rounds 30`.\nnew\n"), "{page}");
+        assert!(!page.contains("old"));
         assert_eq!(fs::read_to_string(path("docs/performance.svg")).unwrap(), "<svg/>");
         fs::write(path("docs/performance.md"), "no mark").unwrap();
-        assert!(record(root.path(), &path("new.md"), &path("new.svg")).is_err());
+        assert!(record(root.path(), &arguments, &path("new.md"), &path("new.svg")).is_err());
     }
 }

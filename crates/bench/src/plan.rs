@@ -165,7 +165,7 @@ fn write(arguments: &BenchArguments, run: Run) -> Result<()> {
         write(path, report::plot(&run.cases))?;
     }
     if let Some(path) = &arguments.markdown {
-        write(path, run.cases.iter().map(report::case).collect::<Vec<_>>().join("\n"))?;
+        write(path, report::page(&run))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use vswitchd::Control;
 use vswitchd::config::{Network, PortSpec, UplinkSpec};
@@ -50,8 +51,9 @@ pub(crate) struct Arguments {
     busy_poll: bool,
 
     /// Spread the uplink and the ports over so many threads, in turn; no more than there are of
-    /// them. For machines with processors to spare and traffic that one does not carry: each thread
-    /// has buffers of its own, and frames between two threads are copied twice more. Linux only
+    /// them at the start. For machines with processors to spare and traffic that one does not
+    /// carry: each thread has buffers of its own, and frames between two threads are copied twice
+    /// more. Linux only
     #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
     threads: NonZeroUsize,
 }
@@ -86,8 +88,9 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     // Before a signal can have it say anything else.
     print_text(&ready)?;
     let control = service.control();
-    let signals = caught.spawn(move |signal| match (&config, signal) {
-        (Some(file), signals::Told::HangUp) => reload(&control, file),
+    let reloader = config.map(|file| Reloader::start(control.clone(), file)).transpose()?;
+    let signals = caught.spawn(move |signal| match (&reloader, signal) {
+        (Some(reloader), signals::Told::HangUp) => reloader.reload(),
         _ => control.stop(),
     })?;
     let ran = service.run().map_err(|error| Failure::new("run the switch", error));
@@ -97,6 +100,26 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     print_text(&host::json_line(&stopped)?)?;
     eprint!("{}", host::counters_table(&stopped));
     ran.map(|()| ExitCode::SUCCESS)
+}
+
+/// A thread that reads the file again: an end that is asked for meanwhile does not wait for it.
+struct Reloader(SyncSender<()>);
+
+impl Reloader {
+    fn start(control: Control<HostPlatform>, file: PathBuf) -> Result<Self, Failure> {
+        // One waits at most: the file is read after the last of those who asked.
+        let (ask, asked) = sync_channel(1);
+        std::thread::Builder::new()
+            .name("reload".to_owned())
+            .spawn(move || asked.iter().for_each(|()| reload(&control, &file)))
+            .map_err(|error| Failure::new("start a thread for reloads", error))?;
+        Ok(Self(ask))
+    }
+
+    fn reload(&self) {
+        // Full: one is about to be done already. Closed: it is over.
+        let _ = self.0.try_send(());
+    }
 }
 
 /// Reads the file again, and says what became of it.
@@ -110,14 +133,16 @@ fn reload(control: &Control<HostPlatform>, file: &Path) {
     let applied = config::read(file).and_then(|wanted| {
         control.apply(&wanted).map_err(|error| Failure::new("reload the configuration", error))
     });
-    let told = applied.and_then(|applied| {
-        for failed in &applied.failed {
-            tracing::error!("not there after the reload: {failed}");
-        }
-        print_text(&host::json_line(&Reloaded { event: "reloaded", applied })?)
-    });
-    if let Err(failure) = told {
-        tracing::error!("nothing was reloaded: {failure}");
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(failure) => return tracing::error!("nothing was reloaded: {failure}"),
+    };
+    for failed in &applied.failed {
+        tracing::error!("not there after the reload: {failed}");
+    }
+    let line = host::json_line(&Reloaded { event: "reloaded", applied });
+    if let Err(failure) = line.and_then(|line| print_text(&line)) {
+        tracing::error!("reloaded, and could not say so: {failure}");
     }
 }
 

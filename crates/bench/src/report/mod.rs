@@ -41,10 +41,28 @@ impl Machine {
         Self {
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             processor,
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            kernel: release(&read("/proc/sys/kernel/osrelease")),
             wmem_max_bytes: read("/proc/sys/net/core/wmem_max").trim().to_owned(),
         }
     }
+}
+
+/// A kernel's version, without what a distribution or an owner calls his own.
+fn release(text: &str) -> String {
+    text.trim().split('-').next().unwrap_or_default().to_owned()
+}
+
+/// The run in Markdown: where and how often, how many targets were met, then each case.
+pub(crate) fn page(run: &Run) -> String {
+    let Run { rounds, machine, cases } = run;
+    let Machine { processors, processor, kernel, wmem_max_bytes } = machine;
+    let (met, all) = table::met(cases);
+    let head = format!(
+        "{rounds} rounds of each case, fewer of QEMU's, on a machine with {processors} processors \
+         ({processor}, Linux {kernel}, wmem_max {wmem_max_bytes}). {met} of {all} targets were met \
+         by their whole interval.\n\n"
+    );
+    head + &cases.iter().map(case).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes the run for programs.

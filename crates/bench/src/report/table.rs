@@ -37,6 +37,12 @@ pub(crate) fn case(outcome: &Outcome) -> String {
     text
 }
 
+/// How many targets were met, and how many there are.
+pub(super) fn met(outcomes: &[Outcome]) -> (usize, usize) {
+    let all = outcomes.iter().flat_map(|outcome| &outcome.targets);
+    (all.clone().filter(|target| target.is_met == Some(true)).count(), all.count())
+}
+
 /// All targets of all cases.
 pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     let all: Vec<&TargetOutcome> = outcomes.iter().flat_map(|outcome| &outcome.targets).collect();

@@ -15,6 +15,17 @@ use crate::time::Nanos;
 pub(super) const POOL_BASE_BYTES: usize = 6 << 20;
 const POOL_PORT_BYTES: usize = 512 << 10;
 
+/// A port or a listener that was removed: closed when this is dropped.
+#[derive(Debug)]
+pub struct Dismissed {
+    /// Its last counters, a listener's being the sums of all its clients.
+    pub counters: PortCounters,
+    /// What is closed with this.
+    ports: Vec<Box<dyn Port>>,
+    #[allow(dead_code, reason = "kept to be closed with this")]
+    listener: Option<Box<dyn Listener>>,
+}
+
 impl<P: Poller> Switch<P> {
     /// Adds a port.
     ///
@@ -101,23 +112,44 @@ impl<P: Poller> Switch<P> {
     /// Removes a port or a listener (with its clients). What it had queued is dropped and counted;
     /// the last counters come back, a listener's being the sums of all its clients.
     pub fn remove(&mut self, index: PortIndex) -> Option<PortCounters> {
+        self.dismiss(index).map(|dismissed| dismissed.counters)
+    }
+
+    /// [`Self::remove`], with what was removed still open: closing it can take long (a packet
+    /// socket waits for the kernel's readers, a TAP's interface goes with it), and is better done
+    /// by somebody else than the switch's thread.
+    pub fn dismiss(&mut self, index: PortIndex) -> Option<Dismissed> {
         let place = self.members.get_mut(usize::from(index.0))?;
         match std::mem::take(&mut place.member) {
             Member::None => None,
             Member::Port(state) => {
                 place.generation = place.generation.wrapping_add(1);
-                Some(self.end_port(index, *state))
+                let (counters, port) = self.end_port(index, *state);
+                Some(Dismissed { counters, ports: vec![port], listener: None })
             }
             Member::Listener(mut state) => {
                 place.generation = place.generation.wrapping_add(1);
                 self.poller.remove(state.listener.source());
+                let mut ports = Vec::new();
                 for client in self.clients_of(index) {
-                    if let Some(ended) = self.remove(client) {
-                        state.ended.add(&ended);
+                    if let Some(ended) = self.dismiss(client) {
+                        state.ended.add(&ended.counters);
+                        ports.extend(ended.ports);
                     }
                 }
-                Some(state.ended)
+                let listener = Some(state.listener);
+                Some(Dismissed { counters: state.ended, ports, listener })
             }
+        }
+    }
+
+    /// Whether a port's other end is gone for good.
+    #[must_use]
+    pub fn is_gone(&self, index: PortIndex) -> bool {
+        match self.member(index) {
+            Member::Port(port) => port.gone,
+            Member::Listener(_) => false,
+            Member::None => true,
         }
     }
 
@@ -180,7 +212,11 @@ impl<P: Poller> Switch<P> {
     }
 
     /// Brings a port that was taken from its place to its end.
-    fn end_port(&mut self, index: PortIndex, mut state: PortState) -> PortCounters {
+    fn end_port(
+        &mut self,
+        index: PortIndex,
+        mut state: PortState,
+    ) -> (PortCounters, Box<dyn Port>) {
         if let Some((source, _)) = state.watched.take() {
             self.poller.remove(source);
         }
@@ -206,7 +242,7 @@ impl<P: Poller> Switch<P> {
         // Not resumed here: this may happen in the midst of another port's inbox.
         self.abandoned.extend(state.waiters.drain(..));
         self.fit_pool();
-        state.counters
+        (state.counters, state.port)
     }
 
     fn fit_pool(&mut self) {

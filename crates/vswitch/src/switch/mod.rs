@@ -33,6 +33,7 @@ mod timers;
 mod watch;
 
 pub use handle::Handle;
+pub use membership::Dismissed;
 pub use report::{ListenerReport, PortReport, Report};
 pub use settings::{AddError, ListenerSettings, NetworkId, PORTS_MAX, PortSettings, WhenGone};
 pub use timers::{PATIENCE, PATIENCE_EVERY, STALL_AFTER};
@@ -206,8 +207,10 @@ impl<P: Poller> Switch<P> {
         NetworkId(id)
     }
 
-    /// Removes a network with its ports and listeners; its number may be another's next.
-    pub fn remove_network(&mut self, id: NetworkId) {
+    /// Removes a network with its ports and listeners, which come back still open; its number may
+    /// be another's next.
+    pub fn remove_network(&mut self, id: NetworkId) -> Vec<Dismissed> {
+        let mut dismissed = Vec::new();
         for place in 0..self.members.len() {
             let of = match &self.members[place].member {
                 Member::None => continue,
@@ -215,12 +218,14 @@ impl<P: Poller> Switch<P> {
                 Member::Listener(listener) => listener.settings.network,
             };
             if of == id {
-                self.remove(PortIndex(u16::try_from(place).unwrap_or(u16::MAX)));
+                let index = PortIndex(u16::try_from(place).unwrap_or(u16::MAX));
+                dismissed.extend(self.dismiss(index));
             }
         }
         if let Some(network) = self.networks.get_mut(usize::from(id.0)) {
             network.is_removed = true;
         }
+        dismissed
     }
 
     /// Has the loop ask again and again instead of sleeping until something is ready. That takes a

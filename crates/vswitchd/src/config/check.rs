@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::path::Path;
 
 use super::{Attachment, NAME_RULE, Network, UplinkSpec, is_name};
 
@@ -56,9 +55,10 @@ pub fn check(networks: &[Network]) -> Result<(), Conflict> {
                 let here = Place::Mac(place, number);
                 return conflict(here, format!("{mac} is the address of port {other} already"));
             }
-            if let Some(other) = first(&mut seen.objects, object(&port.attachment), &at) {
-                let attachment = &port.attachment;
-                return conflict(here, format!("port {other} is at {attachment} already"));
+            if let Some(object) = object(&port.attachment)
+                && let Some(other) = first(&mut seen.objects, object.clone(), &at)
+            {
+                return conflict(here, format!("port {other} has {object} already"));
             }
         }
     }
@@ -111,14 +111,12 @@ fn conflict<T>(place: Place, what: String) -> Result<T, Conflict> {
 }
 
 /// What only one port can be attached to: sockets at one path are one, whatever their kind.
-fn object(attachment: &Attachment) -> String {
-    let path = |path: &Path| format!("path {}", path.display());
+fn object(attachment: &Attachment) -> Option<String> {
     match attachment {
-        Attachment::Unixgram(at) | Attachment::Stream(at) => path(at),
+        Attachment::Unixgram(at) | Attachment::Stream(at) => Some(at.display().to_string()),
+        Attachment::Fd(_) | Attachment::Tap(_) => Some(attachment.to_string()),
         // Somebody else's socket, which may take many.
-        Attachment::StreamConnect(_) | Attachment::Fd(_) | Attachment::Tap(_) => {
-            attachment.to_string()
-        }
+        Attachment::StreamConnect(_) => None,
     }
 }
 
@@ -162,7 +160,7 @@ mod tests {
             (
                 network("b", "none", &["x=fd:3", "y=stream:/a"]),
                 Place::Port(1, 1),
-                "port a/vm1 is at stream:/a already",
+                "port a/vm1 has /a already",
             ),
             (network("b", "none", &["x=fd:4", "x=fd:5"]), Place::Port(1, 1), "two ports named x"),
             (network("b", "none", &["uplink=fd:4"]), Place::Port(1, 0), "that is the uplink"),

@@ -1,9 +1,12 @@
 //! Which process an interface belongs to, and whether that is alive.
 
 use std::fs;
+use std::io;
 use std::os::linux::fs::MetadataExt as _;
 
 use ifctl::Owner;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 /// This process.
 pub(super) fn this_process() -> Owner {
@@ -18,13 +21,28 @@ pub(super) fn is_alive(owner: Owner) -> bool {
     if owner.started >> 32 != namespace {
         return true;
     }
-    started(owner.pid) == Some(owner.started)
+    match fs::read_to_string(format!("/proc/{}/stat", owner.pid)) {
+        Ok(stat) => started_in(&stat) == Some(owner.started),
+        // Not there: or hidden from this user, whom the kernel tells so by a signal.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => !is_nobodys(owner.pid),
+        Err(_) => true,
+    }
 }
 
-/// When a process began: the low half of its start in clock ticks, below the number of this PID
-/// namespace, so that a process is not taken for one of another namespace.
+/// Whether no process has this number.
+fn is_nobodys(pid: u32) -> bool {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX));
+    kill(pid, None) == Err(nix::Error::ESRCH)
+}
+
+/// When a process began, if it is alive.
 fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    started_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The low half of a process's start in clock ticks, below the number of this PID namespace, so
+/// that a process is not taken for one of another namespace.
+fn started_in(stat: &str) -> Option<u64> {
     // Behind the name, which is in parentheses and may have some of its own (proc_pid_stat(5)).
     let (_, fields) = stat.rsplit_once(')')?;
     let state = fields.split_ascii_whitespace().next()?;

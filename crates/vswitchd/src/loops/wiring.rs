@@ -7,7 +7,7 @@
 use vswitch::MacAddr;
 use vswitch::fabric::{self, PortIndex, PortPolicy};
 use vswitch::port::{Listener, Port};
-use vswitch::switch::{AddError, ListenerSettings, NetworkId, PortSettings, WhenGone};
+use vswitch::switch::{AddError, Dismissed, ListenerSettings, NetworkId, PortSettings, WhenGone};
 
 use super::{Ended, Reach};
 use crate::platform::Platform;
@@ -172,7 +172,8 @@ impl Wiring {
         self.settle(reach, Seat { at, index }, mac)
     }
 
-    /// Removes a port or a listener, with its clients, and its address `mac`.
+    /// Removes a port or a listener, with its clients, and its address `mac`; closed when what
+    /// comes back is dropped, here and not by the loop.
     ///
     /// # Errors
     /// [`Ended`].
@@ -181,20 +182,20 @@ impl Wiring {
         reach: &mut impl Reach<P>,
         seat: Seat,
         mac: Option<MacAddr>,
-    ) -> Result<(), Ended> {
+    ) -> Result<Option<Dismissed>, Ended> {
         for (other, trunk) in self.trunks_to(seat.at) {
             if let Some(mac) = mac {
                 reach.on(other, move |switch| switch.remove_static(trunk, mac))?;
             }
         }
-        reach.on(seat.at, move |switch| switch.remove(seat.index)).map(drop)
+        reach.on(seat.at, move |switch| switch.dismiss(seat.index))
     }
 
     /// Removes the network from all loops, with whatever is left on it.
     pub(crate) fn undo<P: vswitch::poller::Poller>(self, reach: &mut impl Reach<P>) {
         for (at, lane) in self.lanes.into_iter().enumerate() {
             // A loop that has ended has no networks.
-            let _ = reach.on(at, move |switch| switch.remove_network(lane.network));
+            drop(reach.on(at, move |switch| switch.remove_network(lane.network)));
         }
     }
 

@@ -20,7 +20,9 @@ pub struct Control<P: Platform> {
 
 impl<P: Platform> Control<P> {
     /// Makes of what is up what is wanted. What is as it is wanted is not touched; what cannot be
-    /// had is told and left out, to be tried again the next time.
+    /// had is told and left out, to be tried again the next time. Waits for the loops: for the
+    /// thread that is to run them, before it does, there is
+    /// [`Service::apply`](super::Service::apply).
     ///
     /// # Errors
     /// [`ServiceError::Conflict`], and nothing is changed then; [`ServiceError::Ended`].

@@ -2,7 +2,7 @@
 
 use super::error::ServiceError;
 use super::network_up::{NetworkUp, stations};
-use crate::config::{Configuration, Network, UPLINK_NAME, check};
+use crate::config::{Configuration, Network, UPLINK_NAME, UplinkSpec, check};
 use crate::loops::{Ended, Reach};
 use crate::platform::Platform;
 use crate::report::Applied;
@@ -29,13 +29,15 @@ impl<P: Platform> Desk<P> {
     ) -> Result<(), P> {
         check(&wanted.networks)?;
         for network in &wanted.networks {
-            let mut up = NetworkUp::make(&mut self.platform, reach, &network.name)?;
+            let made = NetworkUp::make(&mut self.platform, reach, &network.name)?;
+            // At once, so that its ports are closed before what was made for them, whatever fails.
+            self.networks.push(made);
+            let Some(up) = self.networks.last_mut() else { continue };
             let stations = stations(&network.ports);
             up.add_uplink(&mut self.platform, reach, &network.uplink, stations)?;
             for port in &network.ports {
                 up.add_port(&mut self.platform, reach, port, network.access)?;
             }
-            self.networks.push(up);
         }
         Ok(())
     }
@@ -71,27 +73,32 @@ impl<P: Platform> Desk<P> {
         wanted: &Configuration,
         applied: &mut Applied,
     ) -> std::result::Result<(), Ended> {
-        for mut up in std::mem::take(&mut self.networks) {
+        let is_wanted =
+            |up: &NetworkUp<_>| wanted.networks.iter().any(|network| network.name == up.name);
+        while let Some(place) = self.networks.iter().position(|up| !is_wanted(up)) {
+            let up = self.networks.remove(place);
+            applied.removed.push(up.name.clone());
+            up.remove(reach);
+        }
+        for up in &mut self.networks {
             let Some(network) = wanted.networks.iter().find(|network| network.name == up.name)
             else {
-                applied.removed.push(up.name.clone());
-                up.remove(reach);
                 continue;
             };
             let mut place = 0;
             while let Some(port) = up.ports.get(place) {
-                if port.is_wanted(network) {
+                if port.is_wanted(network) && !up.is_port_lost(reach, place)? {
                     place += 1;
                 } else {
                     let removed = up.remove_port(reach, place)?;
                     applied.removed.push(format!("{}/{}", up.name, removed.name));
                 }
             }
-            if *up.uplink() != crate::config::UplinkSpec::None && *up.uplink() != network.uplink {
+            let is_other = *up.uplink() != network.uplink || up.is_uplink_lost(reach)?;
+            if *up.uplink() != UplinkSpec::None && is_other {
                 up.remove_uplink(reach)?;
                 applied.removed.push(format!("{}/{UPLINK_NAME}", up.name));
             }
-            self.networks.push(up);
         }
         Ok(())
     }
@@ -122,7 +129,15 @@ impl<P: Platform> Desk<P> {
             applied.note(format!("{}/{UPLINK_NAME}", network.name), made)?;
         }
         for port in &network.ports {
-            if !up.ports.iter().any(|there| there.spec == *port) {
+            let there = up.ports.iter().find(|there| there.spec.name == port.name);
+            if let Some(there) = there {
+                if there.spec != *port {
+                    applied.failed.push(format!(
+                        "{}/{}: an inherited socket cannot be had again: restart the switch",
+                        network.name, port.name
+                    ));
+                }
+            } else {
                 let added = up.add_port(platform, reach, port, network.access);
                 applied.note(format!("{}/{}", network.name, port.name), added)?;
             }
@@ -135,7 +150,7 @@ impl<P: Platform> Desk<P> {
 
 impl Applied {
     /// Counts what was added, or why not; passes on only that all is over.
-    fn note<T, E: std::error::Error>(
+    fn note<T, E: std::error::Error + 'static>(
         &mut self,
         object: String,
         done: std::result::Result<T, ServiceError<E>>,
@@ -147,7 +162,7 @@ impl Applied {
             }
             Err(error @ ServiceError::Ended(_)) => Err(error),
             Err(error) => {
-                self.failed.push(error.to_string());
+                self.failed.push(format!("{object}: {error}"));
                 Ok(None)
             }
         }

@@ -40,7 +40,7 @@ impl<E: std::error::Error + 'static> ServiceError<E> {
 impl<E: std::error::Error + 'static> From<WiringError<E>> for ServiceError<E> {
     fn from(error: WiringError<E>) -> Self {
         match error {
-            WiringError::Platform(source) => Self::of("join two threads' loops")(source),
+            WiringError::Platform(source) => Self::of("the network")(source),
             WiringError::Add(error) => Self::Add(error),
             WiringError::Ended => Self::Ended(Ended),
         }

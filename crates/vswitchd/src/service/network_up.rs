@@ -6,7 +6,7 @@ use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, WhenGone};
 
 use super::error::ServiceError;
 use crate::access::Access;
-use crate::config::{Network, PortSpec, UPLINK_NAME, UplinkSpec};
+use crate::config::{Attachment, Network, PortSpec, UPLINK_NAME, UplinkSpec};
 use crate::loops::{Ended, Reach, Seat, Wiring};
 use crate::platform::{Attached, Platform};
 use crate::report::{InterfaceReport, ReadyNetwork, ReadyPort};
@@ -48,9 +48,21 @@ pub(super) struct PortUp {
 }
 
 impl PortUp {
-    /// Whether it is as `network` wants it.
+    /// Whether it is as `network` wants it; an inherited socket, which cannot be had again, if
+    /// there is to be one of its name at all.
     pub(super) fn is_wanted(&self, network: &Network) -> bool {
-        self.access == network.access && network.ports.contains(&self.spec)
+        let PortSpec { name, attachment, .. } = &self.spec;
+        match attachment {
+            Attachment::Fd(_) => {
+                let is_it = |of: &PortSpec| of.name == *name && of.attachment == *attachment;
+                network.ports.iter().any(is_it)
+            }
+            // These have a path of their own, which belongs to somebody.
+            Attachment::Unixgram(_) | Attachment::Stream(_) => {
+                self.access == network.access && network.ports.contains(&self.spec)
+            }
+            Attachment::StreamConnect(_) | Attachment::Tap(_) => network.ports.contains(&self.spec),
+        }
     }
 }
 
@@ -97,7 +109,7 @@ impl<U> NetworkUp<U> {
         reach: &mut impl Reach<P>,
     ) -> Result<(), Ended> {
         match self.uplink.take() {
-            Some(uplink) => self.wiring.remove(reach, uplink.seat, None),
+            Some(uplink) => self.wiring.remove(reach, uplink.seat, None).map(drop),
             None => Ok(()),
         }
     }
@@ -138,8 +150,36 @@ impl<U> NetworkUp<U> {
         place: usize,
     ) -> Result<PortSpec, Ended> {
         let port = self.ports.remove(place);
-        self.wiring.remove(reach, port.seat, port.spec.mac)?;
+        if let Some(removed) = self.wiring.remove(reach, port.seat, port.spec.mac)? {
+            let (ingress, egress) = (&removed.counters.ingress, &removed.counters.egress);
+            tracing::info!(
+                network = self.name,
+                port = port.spec.name,
+                received_frames = ingress.received_frames,
+                sent_frames = egress.sent_frames,
+                dropped_frames = ingress.dropped.total() + egress.dropped.total(),
+                "port removed"
+            );
+        }
         Ok(port.spec)
+    }
+
+    /// Whether the other end of the port number `place` is gone for good, and can be had again.
+    pub(super) fn is_port_lost<P: vswitch::poller::Poller>(
+        &self,
+        reach: &mut impl Reach<P>,
+        place: usize,
+    ) -> Result<bool, Ended> {
+        let PortUp { spec, seat, .. } = &self.ports[place];
+        Ok(!matches!(spec.attachment, Attachment::Fd(_)) && is_gone(reach, *seat)?)
+    }
+
+    /// The same of the uplink.
+    pub(super) fn is_uplink_lost<P: vswitch::poller::Poller>(
+        &self,
+        reach: &mut impl Reach<P>,
+    ) -> Result<bool, Ended> {
+        self.uplink.as_ref().map_or(Ok(false), |uplink| is_gone(reach, uplink.seat))
     }
 
     /// Removes the network from the loops, and then what was made for its uplink.
@@ -191,6 +231,13 @@ impl<U> NetworkUp<U> {
             ports: self.ports.iter().map(port).collect(),
         }
     }
+}
+
+fn is_gone<P: vswitch::poller::Poller>(
+    reach: &mut impl Reach<P>,
+    seat: Seat,
+) -> Result<bool, Ended> {
+    reach.on(seat.at, move |switch| switch.is_gone(seat.index))
 }
 
 /// Who is behind ports: `None` when one of them may have any address.

@@ -76,7 +76,7 @@ impl BusySet {
     pub(super) fn wait(&mut self, timeout_ms: i32) -> std::io::Result<bool> {
         sys::poll(&mut self.questions, timeout_ms)?;
         for (question, idle_waits) in self.questions.iter().zip(&mut self.idle_waits) {
-            *idle_waits = if question.revents == 0 { *idle_waits + 1 } else { 0 };
+            *idle_waits = if question.revents == 0 { idle_waits.saturating_add(1) } else { 0 };
         }
         Ok(self.questions[0].revents != 0)
     }

@@ -153,10 +153,19 @@ fn a_number_that_another_descriptor_has_now_says_nothing_of_the_old_one() {
 
 #[test]
 fn a_busy_source_closed_without_a_word_is_forgotten() {
+    use nix::fcntl::{FcntlArg, fcntl};
     let mut poller = Epoll::new().unwrap();
-    let (_near, far) = busy_source(&mut poller);
-    let source = source(&far);
-    drop(far);
+    let (mut near, far) = UnixStream::pair().unwrap();
+    // A number that no other test is given meanwhile.
+    let high = fcntl(&far, FcntlArg::F_DUPFD_CLOEXEC(700)).unwrap();
+    let source = Source { descriptor: high, generation: 0 };
+    poller.add(source, Token(1), READ).unwrap();
+    near.write_all(b"x").unwrap();
+    for _ in 0..2 {
+        assert_eq!(look(&mut poller), [readable(1)]);
+    }
+    assert!(is_busy(&poller, source));
+    nix::unistd::close(high).unwrap();
     for _ in 0..2 {
         assert_eq!(look(&mut poller), []);
     }
