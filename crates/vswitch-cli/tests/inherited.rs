@@ -165,5 +165,6 @@ fn what_cannot_be_a_port_is_named_with_the_reason() {
     }
     let (_near, far) = datagram_pair();
     let said = failure(with(vec![(5, far)], "--port a=fd:5 --port b=fd:5"), 1);
-    assert!(said.contains("port b (fd:5): descriptor 5 is a port already"), "{said}");
+    let why = "port default/b cannot have fd:5: port default/a has it already";
+    assert!(said.contains(why), "{said}");
 }

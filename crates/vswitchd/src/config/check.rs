@@ -58,7 +58,8 @@ pub fn check(networks: &[Network]) -> Result<(), Conflict> {
             if let Some(object) = object(&port.attachment)
                 && let Some(other) = first(&mut seen.objects, object.clone(), &at)
             {
-                return conflict(here, format!("port {other} has {object} already"));
+                let what = format!("port {at} cannot have {object}: port {other} has it already");
+                return conflict(here, what);
             }
         }
     }
@@ -160,7 +161,7 @@ mod tests {
             (
                 network("b", "none", &["x=fd:3", "y=stream:/a"]),
                 Place::Port(1, 1),
-                "port a/vm1 has /a already",
+                "port b/y cannot have /a: port a/vm1 has it already",
             ),
             (network("b", "none", &["x=fd:4", "x=fd:5"]), Place::Port(1, 1), "two ports named x"),
             (network("b", "none", &["uplink=fd:4"]), Place::Port(1, 0), "that is the uplink"),
