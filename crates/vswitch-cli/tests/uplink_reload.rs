@@ -113,3 +113,31 @@ fn an_uplink_comes_goes_and_moves_while_its_ports_stay() {
     assert_eq!(stopped.names().collect::<Vec<_>>(), ["vm1"]);
     lab::expect_as_before(&before);
 }
+
+#[test]
+fn an_uplink_whose_interface_went_is_had_again() {
+    if !lab::enter() {
+        return;
+    }
+    let room = Room::new();
+    let text = lan("iface:card", &[("vm1", false)]);
+    let plug_in = || {
+        ip("link add card type veth peer name far");
+        ip("link set card up");
+        ip("link set far up");
+    };
+    plug_in();
+    let switch = Switch::configured(&room, &text);
+    let vm1 = room.card("vm1");
+    ip("link del card");
+    switch.expect_log("port ended");
+    plug_in();
+    assert_eq!(switch.reload(&room, &text), done(&[], &[], &["lan/uplink"]));
+    let sender = support::host::FrameSender::open("far");
+    wait_for("a frame through the new interface", || {
+        sender.send(&numbered(guest_mac(7), guest_mac(8), 1, 60));
+        vm1.listen(QUIET).iter().any(|frame| frame[..6] == guest_mac(7))
+    });
+    assert_eq!(switch.reload(&room, &text), done(&[], &[], &[]), "and then it is as it is wanted");
+    switch.stop();
+}

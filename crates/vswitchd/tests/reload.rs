@@ -188,3 +188,36 @@ fn what_does_not_go_together_changes_nothing() {
     let ended = control.apply(&crowded(dir.path())).unwrap_err().to_string();
     assert_eq!(ended, "the switch has ended");
 }
+
+/// It was passed to the process at its start, and nobody passes it again.
+#[test]
+fn an_inherited_socket_is_kept_as_long_as_its_port_is_wanted() {
+    use std::os::fd::IntoRawFd as _;
+    let dir = testkit::scratch_dir();
+    let (near, far) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    // As if it had been passed to this process: not to be closed when another is started.
+    let passed = nix::unistd::dup(&far).unwrap();
+    drop(far);
+    let inherited = format!("p0=fd:{}", passed.into_raw_fd());
+    let plain = [inherited.as_str(), PAIR[1]];
+    let running = Running::start(1, of([named(dir.path(), "first", &plain)]));
+    let mut other = named(dir.path(), "first", &[&inherited, "p2=unixgram:DIR/p2"]);
+    other.access.mode = 0o600;
+    let applied = running.control.apply(&of([other])).unwrap();
+    assert_eq!(applied.removed, words(&["first/p1"]), "and not the socket, for another mode");
+    let named_now = format!("{inherited},mac=02:00:00:00:00:09");
+    let wanted = of([named(dir.path(), "first", &[&named_now, "p2=unixgram:DIR/p2"])]);
+    let applied = running.control.apply(&wanted).unwrap();
+    let [failed] = &applied.failed[..] else { panic!("{applied:?}") };
+    assert!(failed.contains("first/p0: an inherited socket cannot be had again"), "{failed}");
+    let vm = Vm::plug_in(dir.path(), 2);
+    near.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let heard = testkit::wait_until(PATIENCE, || {
+        vm.send(vswitch::MacAddr::BROADCAST, 1, 60);
+        near.recv(&mut [0; 200]).is_ok()
+    });
+    assert!(heard, "it carries frames");
+    running.control.apply(&of([named(dir.path(), "first", &["p2=unixgram:DIR/p2"])])).unwrap();
+    assert!(near.send(&[0; 60]).is_err(), "closed when its port is not wanted any more");
+    running.stop();
+}
