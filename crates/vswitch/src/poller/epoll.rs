@@ -20,7 +20,7 @@ use sys::{EpollSet, EventFd, Ready};
 const RECENT_WAITS: u64 = 16;
 
 /// epoll(7) and poll(2), level-triggered: each source is in one of the two, by how busy it is
-/// ([`busy`] says why).
+/// (`busy.rs` says why).
 #[derive(Debug)]
 pub struct Epoll {
     quiet: EpollSet,
