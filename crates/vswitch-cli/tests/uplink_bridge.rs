@@ -15,23 +15,12 @@ use support::switch::Switch;
 
 const UPLINK: &str = "bridge:br0";
 
-/// A bridge with another host behind it, so that it has its carrier and addresses from the start.
-fn bridge_with_neighbour() -> Host {
-    lab::bridge(1500);
-    let host = Host::behind("br0", "lan", "far", "192.0.2.9/24");
-    support::wait_for("br0 is up", || link("br0").is_some_and(|br0| br0["operstate"] == "UP"));
-    support::wait_for("br0 has its link-local address", || {
-        link("br0").is_some_and(|br0| br0["addr_info"].to_string().contains("fe80"))
-    });
-    host
-}
-
 #[test]
 fn a_pair_joins_the_bridge_and_goes_with_each_way_to_end() {
     if !lab::enter() {
         return;
     }
-    let _neighbour = bridge_with_neighbour();
+    let _neighbour = Host::behind_a_new_bridge();
     let before = snapshot();
     let br0_mac = mac_of("br0");
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -72,7 +61,7 @@ fn a_failed_start_leaves_nothing() {
     if !lab::enter() {
         return;
     }
-    let _neighbour = bridge_with_neighbour();
+    let _neighbour = Host::behind_a_new_bridge();
     ip("link add card type veth peer name wall");
     let before = snapshot();
     let room = Room::new();
@@ -93,7 +82,7 @@ fn what_is_missing_or_of_another_kind_is_said() {
     if !lab::enter() {
         return;
     }
-    let _neighbour = bridge_with_neighbour();
+    let _neighbour = Host::behind_a_new_bridge();
     ip("link add card type veth peer name wall");
     ip("link add other type bridge");
     ip("link set wall master other");
@@ -157,7 +146,7 @@ fn a_member_that_was_lent_is_released() {
     if !lab::enter() {
         return;
     }
-    let _neighbour = bridge_with_neighbour();
+    let _neighbour = Host::behind_a_new_bridge();
     for state in ["down", "up"] {
         let _lan = Host::on_cable("card", "wall", "192.0.2.10/24", 1500);
         ip(&format!("link set card {state}"));
@@ -179,7 +168,7 @@ fn a_member_that_was_there_stays() {
     if !lab::enter() {
         return;
     }
-    let _neighbour = bridge_with_neighbour();
+    let _neighbour = Host::behind_a_new_bridge();
     let before = snapshot();
     let room = Room::new();
     let switch = Switch::start(&room, "bridge:br0,member=lan", &["vm1"]);
@@ -210,7 +199,7 @@ fn two_switches_share_a_bridge() {
     if !lab::enter() {
         return;
     }
-    let _neighbour = bridge_with_neighbour();
+    let _neighbour = Host::behind_a_new_bridge();
     let before = snapshot();
     let rooms = [Room::new(), Room::new()];
     let mut switches = rooms.each_ref().map(|room| Some(Switch::start(room, UPLINK, &["vm1"])));
@@ -240,7 +229,7 @@ fn switches_that_start_at_once_find_names_of_their_own() {
     if !lab::enter() {
         return;
     }
-    let host = bridge_with_neighbour();
+    let host = Host::behind_a_new_bridge();
     let before = snapshot();
     let rooms: Vec<_> = (0..4).map(|_| Room::new()).collect();
     let switches: Vec<_> = std::thread::scope(|scope| {
@@ -269,7 +258,7 @@ fn what_a_killed_switch_left_the_next_one_takes_away() {
     if !lab::enter() {
         return;
     }
-    let host = bridge_with_neighbour();
+    let host = Host::behind_a_new_bridge();
     let before = snapshot();
     let room = Room::new();
     let elsewhere = Room::new();
@@ -323,7 +312,7 @@ fn clean_takes_away_what_was_left_and_only_that() {
     if !lab::enter() {
         return;
     }
-    let _neighbour = bridge_with_neighbour();
+    let _neighbour = Host::behind_a_new_bridge();
     let before = snapshot();
     let (dead, living) = (Room::new(), Room::new());
     let switch = Switch::start(&living, UPLINK, &["vm1"]);

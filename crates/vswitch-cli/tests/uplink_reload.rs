@@ -10,19 +10,6 @@ use support::lab::{self, Room, ip, link, members};
 use support::switch::Switch;
 use support::{QUIET, wait_for};
 
-const FAR_IP: &str = "192.0.2.9/24";
-
-/// A bridge with another host behind it, with its carrier and addresses.
-fn bridge_with_neighbour() -> Host {
-    lab::bridge(1500);
-    let host = Host::behind("br0", "lan", "far", FAR_IP);
-    wait_for("br0 is up", || link("br0").is_some_and(|br0| br0["operstate"] == "UP"));
-    wait_for("br0 has its link-local address", || {
-        link("br0").is_some_and(|br0| br0["addr_info"].to_string().contains("fe80"))
-    });
-    host
-}
-
 /// A network `lan` with datagram ports, some of which name their addresses.
 fn lan(uplink: &str, ports: &[(&str, bool)]) -> String {
     let mut file = format!("[[network]]\nname = \"lan\"\nuplink = \"{uplink}\"\n");
@@ -46,7 +33,7 @@ fn the_kernel_passes_what_is_for_ports_that_are_there_now() {
     if !lab::enter() {
         return;
     }
-    let host = bridge_with_neighbour();
+    let host = Host::behind_a_new_bridge();
     let (far, sender) = (host.mac("far"), host.sender("far"));
     let room = Room::new();
     let switch = Switch::configured(&room, &lan("bridge:br0", &[("vm1", true)]));
@@ -80,7 +67,7 @@ fn an_uplink_comes_goes_and_moves_while_its_ports_stay() {
     if !lab::enter() {
         return;
     }
-    let host = bridge_with_neighbour();
+    let host = Host::behind_a_new_bridge();
     let before = lab::snapshot();
     let (far, sender) = (host.mac("far"), host.sender("far"));
     let room = Room::new();

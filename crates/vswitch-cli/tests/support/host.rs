@@ -51,6 +51,18 @@ impl Host {
         host
     }
 
+    /// Makes the bridge `br0` with a host behind it, so that it has its carrier and addresses from
+    /// the start.
+    pub(crate) fn behind_a_new_bridge() -> Self {
+        super::lab::bridge(1500);
+        let host = Self::behind("br0", "lan", "far", "192.0.2.9/24");
+        wait_for("br0 is up", || link("br0").is_some_and(|br0| br0["operstate"] == "UP"));
+        wait_for("br0 has its link-local address", || {
+            link("br0").is_some_and(|br0| br0["addr_info"].to_string().contains("fe80"))
+        });
+        host
+    }
+
     /// A host at the other end of the cable of `card`, a veth end whose offloads are as the kernel
     /// makes them; its own end `far` has `address`.
     pub(crate) fn on_cable(card: &str, far: &str, address: &str, mtu: u32) -> Self {

@@ -6,8 +6,9 @@
 
 use vswitch::MacAddr;
 use vswitch::fabric::{self, PortIndex, PortPolicy};
-use vswitch::port::{Listener, Port};
-use vswitch::switch::{AddError, Dismissed, ListenerSettings, NetworkId, PortSettings, WhenGone};
+use vswitch::poller::Poller;
+use vswitch::port::Port;
+use vswitch::switch::{AddError, Dismissed, NetworkId, PortSettings, Switch, WhenGone};
 
 use super::{Ended, Reach};
 use crate::platform::Platform;
@@ -113,7 +114,7 @@ impl Wiring {
         Ok(())
     }
 
-    fn add_trunk<P: vswitch::poller::Poller, E>(
+    fn add_trunk<P: Poller, E>(
         &mut self,
         reach: &mut impl Reach<P>,
         at: usize,
@@ -137,38 +138,20 @@ impl Wiring {
         Ok(())
     }
 
-    /// Adds a port to the loop whose turn it is. Its own address, when it has one, is its own in
-    /// all loops.
+    /// Adds a port or a listener to the loop whose turn it is, by `add`; `mac`, its own address if
+    /// it has one, is its own in all loops.
     ///
     /// # Errors
-    /// [`WiringError`]; the port is dropped then.
-    pub(crate) fn add_port<P: vswitch::poller::Poller, E>(
+    /// [`WiringError`]; what was to be added is dropped then.
+    pub(crate) fn add<P: Poller, E>(
         &mut self,
         reach: &mut impl Reach<P>,
-        settings: impl FnOnce(NetworkId) -> PortSettings,
-        port: Box<dyn Port>,
+        mac: Option<MacAddr>,
+        add: impl FnOnce(&mut Switch<P>, NetworkId) -> Result<PortIndex, AddError> + Send + 'static,
     ) -> Result<Seat, WiringError<E>> {
         let at = self.deal();
-        let settings = settings(self.lanes[at].network);
-        let mac = settings.policy.mac;
-        let index = reach.on(at, move |switch| switch.add_port(settings, port))??;
-        self.settle(reach, Seat { at, index }, mac)
-    }
-
-    /// The same of a listener.
-    ///
-    /// # Errors
-    /// [`WiringError`]; the listener is dropped then.
-    pub(crate) fn add_listener<P: vswitch::poller::Poller, E>(
-        &mut self,
-        reach: &mut impl Reach<P>,
-        settings: impl FnOnce(NetworkId) -> ListenerSettings,
-        listener: Box<dyn Listener>,
-    ) -> Result<Seat, WiringError<E>> {
-        let at = self.deal();
-        let settings = settings(self.lanes[at].network);
-        let mac = settings.policy.mac;
-        let index = reach.on(at, move |switch| switch.add_listener(settings, listener))??;
+        let network = self.lanes[at].network;
+        let index = reach.on(at, move |switch| add(switch, network))??;
         self.settle(reach, Seat { at, index }, mac)
     }
 
@@ -177,7 +160,7 @@ impl Wiring {
     ///
     /// # Errors
     /// [`Ended`].
-    pub(crate) fn remove<P: vswitch::poller::Poller>(
+    pub(crate) fn remove<P: Poller>(
         &self,
         reach: &mut impl Reach<P>,
         seat: Seat,
@@ -192,7 +175,7 @@ impl Wiring {
     }
 
     /// Removes the network from all loops, with whatever is left on it.
-    pub(crate) fn undo<P: vswitch::poller::Poller>(self, reach: &mut impl Reach<P>) {
+    pub(crate) fn undo<P: Poller>(self, reach: &mut impl Reach<P>) {
         for (at, lane) in self.lanes.into_iter().enumerate() {
             // A loop that has ended has no networks.
             drop(reach.on(at, move |switch| switch.remove_network(lane.network)));
@@ -206,7 +189,7 @@ impl Wiring {
     }
 
     /// In all other loops, the address is that of the trunk by which its port is reached.
-    fn settle<P: vswitch::poller::Poller, E>(
+    fn settle<P: Poller, E>(
         &self,
         reach: &mut impl Reach<P>,
         seat: Seat,

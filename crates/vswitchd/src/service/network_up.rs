@@ -2,13 +2,14 @@
 
 use vswitch::MacAddr;
 use vswitch::fabric::PortPolicy;
+use vswitch::poller::Poller;
 use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, WhenGone};
 
 use super::error::ServiceError;
 use crate::access::Access;
 use crate::config::{Attachment, Network, PortSpec, UPLINK_NAME, UplinkSpec};
 use crate::loops::{Ended, Reach, Seat, Wiring};
-use crate::platform::{Attached, Platform};
+use crate::platform::{Attached, OpenUplink, Platform};
 use crate::report::{InterfaceReport, ReadyNetwork, ReadyPort};
 
 /// How many clients a `stream:` listener has at once.
@@ -95,16 +96,18 @@ impl<U> NetworkUp<U> {
             .map_err(ServiceError::of(format!("uplink {spec}")))?;
         let Some(opened) = opened else { return Ok(()) };
         let policy = PortPolicy { addresses_max: UPLINK_ADDRESSES_MAX, ..PortPolicy::default() };
-        let settings = |id| PortSettings { waits: false, ..port_settings(UPLINK_NAME, id, policy) };
-        let seat = self.wiring.add_port(reach, settings, opened.port)?;
-        let (interfaces, made) = (opened.interfaces, opened.made);
+        let OpenUplink { port, made, interfaces } = opened;
+        let seat = self.wiring.add(reach, None, move |switch, network| {
+            let settings = port_settings(UPLINK_NAME.to_owned(), network, policy);
+            switch.add_port(PortSettings { waits: false, ..settings }, port)
+        })?;
         self.uplink =
             Some(UplinkUp { spec: spec.clone(), seat, stations, interfaces, _made: made });
         Ok(())
     }
 
     /// Takes the uplink away, its port first.
-    pub(super) fn remove_uplink<P: vswitch::poller::Poller>(
+    pub(super) fn remove_uplink<P: Poller>(
         &mut self,
         reach: &mut impl Reach<P>,
     ) -> Result<(), Ended> {
@@ -128,15 +131,17 @@ impl<U> NetworkUp<U> {
         let (name, mac) = (spec.name.clone(), spec.mac);
         let policy = PortPolicy { mac, ..PortPolicy::default() };
         let seat = match attached {
-            Attached::Port(port) => {
-                self.wiring.add_port(reach, |id| port_settings(&name, id, policy), port)
-            }
+            Attached::Port(port) => self.wiring.add(reach, mac, move |switch, network| {
+                switch.add_port(port_settings(name, network, policy), port)
+            }),
             Attached::Listener(listener) => {
                 let policy = PortPolicy { addresses_max: CLIENT_ADDRESSES_MAX, ..policy };
                 // One address can be behind one client only.
                 let clients_max = if mac.is_some() { 1 } else { CLIENTS_MAX };
-                let settings = |network| ListenerSettings { name, network, policy, clients_max };
-                self.wiring.add_listener(reach, settings, listener)
+                self.wiring.add(reach, mac, move |switch, network| {
+                    let settings = ListenerSettings { name, network, policy, clients_max };
+                    switch.add_listener(settings, listener)
+                })
             }
         }?;
         self.ports.push(PortUp { spec: spec.clone(), access, seat });
@@ -144,7 +149,7 @@ impl<U> NetworkUp<U> {
     }
 
     /// Removes the port number `place`.
-    pub(super) fn remove_port<P: vswitch::poller::Poller>(
+    pub(super) fn remove_port<P: Poller>(
         &mut self,
         reach: &mut impl Reach<P>,
         place: usize,
@@ -165,7 +170,7 @@ impl<U> NetworkUp<U> {
     }
 
     /// Whether the other end of the port number `place` is gone for good, and can be had again.
-    pub(super) fn is_port_lost<P: vswitch::poller::Poller>(
+    pub(super) fn is_port_lost<P: Poller>(
         &self,
         reach: &mut impl Reach<P>,
         place: usize,
@@ -175,7 +180,7 @@ impl<U> NetworkUp<U> {
     }
 
     /// The same of the uplink.
-    pub(super) fn is_uplink_lost<P: vswitch::poller::Poller>(
+    pub(super) fn is_uplink_lost<P: Poller>(
         &self,
         reach: &mut impl Reach<P>,
     ) -> Result<bool, Ended> {
@@ -183,13 +188,13 @@ impl<U> NetworkUp<U> {
     }
 
     /// Removes the network from the loops, and then what was made for its uplink.
-    pub(super) fn remove<P: vswitch::poller::Poller>(self, reach: &mut impl Reach<P>) {
+    pub(super) fn remove<P: Poller>(self, reach: &mut impl Reach<P>) {
         self.wiring.undo(reach);
         drop(self.uplink);
     }
 
     /// Tells the uplink who is behind the ports, if that is not what it knows.
-    pub(super) fn tell_stations<P: vswitch::poller::Poller>(
+    pub(super) fn tell_stations<P: Poller>(
         &mut self,
         reach: &mut impl Reach<P>,
     ) -> Result<(), Ended> {
@@ -233,10 +238,7 @@ impl<U> NetworkUp<U> {
     }
 }
 
-fn is_gone<P: vswitch::poller::Poller>(
-    reach: &mut impl Reach<P>,
-    seat: Seat,
-) -> Result<bool, Ended> {
+fn is_gone<P: Poller>(reach: &mut impl Reach<P>, seat: Seat) -> Result<bool, Ended> {
     reach.on(seat.at, move |switch| switch.is_gone(seat.index))
 }
 
@@ -246,6 +248,6 @@ pub(super) fn stations<'a>(ports: impl IntoIterator<Item = &'a PortSpec>) -> Opt
 }
 
 /// A port whose other end is gone stays, with its counters: a person named it.
-fn port_settings(name: &str, network: NetworkId, policy: PortPolicy) -> PortSettings {
-    PortSettings { name: name.to_owned(), network, policy, when_gone: WhenGone::Keep, waits: true }
+fn port_settings(name: String, network: NetworkId, policy: PortPolicy) -> PortSettings {
+    PortSettings { name, network, policy, when_gone: WhenGone::Keep, waits: true }
 }

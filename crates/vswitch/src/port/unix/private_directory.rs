@@ -13,8 +13,9 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, mkdtemp, unlinkat};
 use super::platform::PATH_MAX_BYTES;
 use super::socket_path::{Access, Identity};
 
-/// The directory's name, as mkdtemp(3) wants it: it makes a letter or digit of each of the six X at
-/// the end. It is short, since the socket's path in it has to fit an address too.
+/// The directory's name, as mkdtemp(3) wants it: the six X at the end are its argument, and it puts
+/// a letter or digit of its choice into the place of each. Nothing is left open here. It is short,
+/// since the socket's path in it has to fit an address too.
 const TEMPLATE: &str = ".XXXXXX";
 
 /// The socket's name in the directory.
