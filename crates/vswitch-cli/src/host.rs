@@ -7,7 +7,7 @@ use vswitchd::Service;
 use vswitchd::access::Access;
 use vswitchd::config::{Configuration, NAME_RULE, is_name};
 use vswitchd::host::HostPlatform;
-use vswitchd::report::Stopped;
+use vswitchd::report::{PortSummary, Stopped};
 
 use crate::failure::Failure;
 use crate::output::table;
@@ -82,10 +82,14 @@ pub(crate) fn json_line(value: &impl serde::Serialize) -> Result<String, Failure
 
 /// Each port's counters, for a person.
 pub(crate) fn counters_table(stopped: &Stopped) -> String {
-    let rows: Vec<Vec<String>> = stopped
-        .ports
+    counters_of(&stopped.ports, &stopped.trunks)
+}
+
+/// The same of a switch that runs.
+pub(crate) fn counters_of(ports: &[PortSummary], trunks: &Option<PortSummary>) -> String {
+    let rows: Vec<Vec<String>> = ports
         .iter()
-        .chain(&stopped.trunks)
+        .chain(trunks)
         .map(|port| {
             let drops: Vec<String> =
                 port.drops.iter().map(|(reason, frames)| format!("{reason} {frames}")).collect();

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bridge;
 mod clean;
 mod config;
+mod control;
 mod exec;
 mod failure;
 mod filter;
@@ -30,6 +31,15 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Config(config::Arguments),
+    Networks(control::networks::Arguments),
+    Ports(control::ports::Arguments),
+    Port(control::port::Arguments),
+    Uplink(control::uplink::Arguments),
+    Fdb(control::fdb::Arguments),
+    Stats(control::stats::Arguments),
+    Top(control::top::Arguments),
+    Events(control::events::Arguments),
+    Reload(control::reload::Arguments),
     Clean(clean::Arguments),
     Exec(exec::Arguments),
     #[command(name = "if")]
@@ -47,6 +57,15 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run::main(arguments),
         Command::Config(arguments) => config::main(arguments),
+        Command::Networks(arguments) => control::networks::main(&arguments),
+        Command::Ports(arguments) => control::ports::main(&arguments),
+        Command::Port(arguments) => control::port::main(arguments),
+        Command::Uplink(arguments) => control::uplink::main(arguments),
+        Command::Fdb(arguments) => control::fdb::main(&arguments),
+        Command::Stats(arguments) => control::stats::main(&arguments),
+        Command::Top(arguments) => control::top::main(&arguments),
+        Command::Events(arguments) => control::events::main(&arguments),
+        Command::Reload(arguments) => control::reload::main(&arguments),
         Command::Clean(arguments) => clean::main(arguments),
         Command::Exec(arguments) => exec::main(arguments),
         Command::Interface(arguments) => interface::main(arguments),

@@ -1,12 +1,15 @@
 //! `vswitch run`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use vswitchd::Control;
-use vswitchd::config::{Network, PortSpec, UplinkSpec};
+use vswitchd::api::{Refusal, RefusalKind, Reload, Server};
+use vswitchd::config::{Configuration, ControlSettings, Network, PortSpec, UplinkSpec};
 use vswitchd::host::HostPlatform;
 use vswitchd::report::Applied;
 
@@ -45,6 +48,26 @@ pub(crate) struct Arguments {
     #[arg(long = "port", value_name = "PORT", required_unless_present = "config")]
     ports: Vec<PortSpec>,
 
+    /// Listen at this path for `vswitch ports`, `vswitch port add` and others, and for curl;
+    /// descriptors pass at the same path with .fd
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    control: Option<PathBuf>,
+
+    /// Who owns the control socket and may change things, as root may: a name or number [default:
+    /// the user who called sudo]
+    #[arg(long, value_name = "USER", requires = "control")]
+    control_owner: Option<String>,
+
+    /// The group of the control socket, whose members may look: a name or number [default: nobody
+    /// else may]
+    #[arg(long, value_name = "GROUP", requires = "control")]
+    control_group: Option<String>,
+
+    /// Serve metrics for Prometheus at this address over TCP, to whoever can connect; they are at
+    /// the control socket, too
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "config")]
+    metrics: Option<SocketAddr>,
+
     /// Never sleep: ask again and again whether a frame is there. Takes a whole processor, also
     /// when nothing happens, and makes round trips shorter where there are processors to spare
     #[arg(long)]
@@ -71,24 +94,30 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 }
 
 pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { config, network, uplink, ports, busy_poll, threads } = arguments;
-    host::start_logging(network.log_format);
-    let wanted = match &config {
+    host::start_logging(arguments.network.log_format);
+    let (busy_poll, threads) = (arguments.busy_poll, arguments.threads);
+    let file = arguments.config.clone();
+    let wanted = match &file {
         Some(file) => config::read(file)?,
-        None => {
-            let access = network.access()?;
-            let uplink = uplink.unwrap_or(UplinkSpec::None);
-            Network { name: network.name, uplink, ports, access }.into()
-        }
+        None => one_network(arguments)?,
     };
     let caught = signals::catch()?;
-    let mut service = host::start_on(wanted, threads)?;
+    let mut service = host::start_on(wanted.clone(), threads)?;
     service.set_busy_poll(busy_poll);
+    let control = service.control();
+    let server = Server::start(
+        control.clone(),
+        &wanted,
+        file.clone().map(|file| {
+            let control = control.clone();
+            Arc::new(move || reload(&control, &file)) as Reload
+        }),
+    );
+    let server = server.map_err(|error| Failure::new("listen for control", error))?;
     let ready = host::json_line(&service.ready())?;
     // Before a signal can have it say anything else.
     print_text(&ready)?;
-    let control = service.control();
-    let reloader = config.map(|file| Reloader::start(control.clone(), file)).transpose()?;
+    let reloader = file.map(|file| Reloader::start(control.clone(), file)).transpose()?;
     let signals = caught.spawn(move |signal| match (&reloader, signal) {
         (Some(reloader), signals::Told::HangUp) => reloader.reload(),
         _ => control.stop(),
@@ -97,9 +126,26 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     // Before the signals' thread is waited for, which may be about to change something.
     let stopped = service.finish();
     signals.end();
+    drop(server);
     print_text(&host::json_line(&stopped)?)?;
     eprint!("{}", host::counters_table(&stopped));
     ran.map(|()| ExitCode::SUCCESS)
+}
+
+fn one_network(arguments: Arguments) -> Result<Configuration, Failure> {
+    let Arguments { network, uplink, ports, control, control_owner, control_group, .. } = arguments;
+    let access = network.access()?;
+    let uplink = uplink.unwrap_or(UplinkSpec::None);
+    let control = control.map(|path| {
+        let (owner, group) = (control_owner.as_deref(), control_group.as_deref());
+        ControlSettings::from_options(path, owner, group, None)
+            .map_err(|error| Failure::new("read the options of the control socket", error))
+    });
+    Ok(Configuration {
+        networks: vec![Network { name: network.name, uplink, ports, access }],
+        control: control.transpose()?,
+        metrics: arguments.metrics,
+    })
 }
 
 /// A thread that reads the file again: an end that is asked for meanwhile does not wait for it.
@@ -111,7 +157,13 @@ impl Reloader {
         let (ask, asked) = sync_channel(1);
         std::thread::Builder::new()
             .name("reload".to_owned())
-            .spawn(move || asked.iter().for_each(|()| reload(&control, &file)))
+            .spawn(move || {
+                for () in asked {
+                    if let Err(refusal) = reload(&control, &file) {
+                        tracing::error!("nothing was reloaded: {refusal}");
+                    }
+                }
+            })
             .map_err(|error| Failure::new("start a thread for reloads", error))?;
         Ok(Self(ask))
     }
@@ -123,27 +175,24 @@ impl Reloader {
 }
 
 /// Reads the file again, and says what became of it.
-fn reload(control: &Control<HostPlatform>, file: &Path) {
+fn reload(control: &Control<HostPlatform>, file: &Path) -> Result<Applied, Refusal> {
     #[derive(serde::Serialize)]
-    struct Reloaded {
+    struct Reloaded<'a> {
         event: &'static str,
         #[serde(flatten)]
-        applied: Applied,
+        applied: &'a Applied,
     }
-    let applied = config::read(file).and_then(|wanted| {
-        control.apply(&wanted).map_err(|error| Failure::new("reload the configuration", error))
-    });
-    let applied = match applied {
-        Ok(applied) => applied,
-        Err(failure) => return tracing::error!("nothing was reloaded: {failure}"),
-    };
+    let wanted = config::read(file)
+        .map_err(|failure| Refusal::new(RefusalKind::Malformed, failure.to_string()))?;
+    let applied = control.apply(&wanted)?;
     for failed in &applied.failed {
         tracing::error!("not there after the reload: {failed}");
     }
-    let line = host::json_line(&Reloaded { event: "reloaded", applied });
+    let line = host::json_line(&Reloaded { event: "reloaded", applied: &applied });
     if let Err(failure) = line.and_then(|line| print_text(&line)) {
         tracing::error!("reloaded, and could not say so: {failure}");
     }
+    Ok(applied)
 }
 
 const EXAMPLES: &str = if cfg!(target_os = "macos") {

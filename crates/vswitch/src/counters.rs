@@ -62,6 +62,8 @@ drop_reasons! {
     NoPeer = "no_peer",
     /// Egress: the kernel took the frame and lost it, its own queue being full.
     Kernel = "kernel",
+    /// Ingress and egress: the port's link was taken down.
+    LinkDown = "link_down",
     /// Egress: the port was removed with the frame still queued.
     Removed = "removed",
 }

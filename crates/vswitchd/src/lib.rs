@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod api;
 pub mod config;
+pub mod events;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod linux;

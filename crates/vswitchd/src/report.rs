@@ -1,6 +1,9 @@
 //! What the service tells, in words for programs.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use vswitch::counters::{Drops, PortCounters};
 use vswitch::switch::{ListenerReport, PortReport, Report};
 
@@ -61,7 +64,7 @@ impl Ready {
 }
 
 /// What a change did, each port as `NETWORK/PORT`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Applied {
     pub added: Vec<String>,
@@ -73,7 +76,7 @@ pub struct Applied {
 }
 
 /// An interface that the switch uses.
-#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct InterfaceReport {
     pub name: String,
@@ -84,7 +87,7 @@ pub struct InterfaceReport {
 }
 
 /// What an interface is to the switch.
-#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InterfaceRole {
     /// The bridge that the network joins.
@@ -104,6 +107,9 @@ pub struct ReadyPort {
     pub attachment: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
+    /// A client added it while the switch ran.
+    #[serde(skip)]
+    pub is_hot: bool,
 }
 
 /// The counters at the end.
@@ -121,7 +127,7 @@ pub struct Stopped {
 }
 
 /// One port's counters; a listener's are the sums of its clients that have ended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "the names and units say it")]
 pub struct PortSummary {
     pub name: String,
@@ -139,7 +145,7 @@ pub struct PortSummary {
     pub kernel_dropped_frames: u64,
     pub pauses: u64,
     /// Frames dropped by reason, coming in and going out.
-    pub drops: std::collections::BTreeMap<&'static str, u64>,
+    pub drops: BTreeMap<String, u64>,
     /// A listener's clients over its life.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clients_accepted: Option<u64>,
@@ -184,10 +190,10 @@ impl PortSummary {
 
     fn new(name: &str, network: &str, counters: &PortCounters) -> Self {
         let (ingress, egress) = (&counters.ingress, &counters.egress);
-        let mut drops = std::collections::BTreeMap::new();
+        let mut drops = BTreeMap::new();
         let mut add = |of: &Drops| {
             for (reason, frames) in of.iter() {
-                *drops.entry(reason.name()).or_default() += frames;
+                *drops.entry(reason.name().to_owned()).or_default() += frames;
             }
         };
         add(&ingress.dropped);

@@ -16,7 +16,7 @@ fn named(dir: &Path, name: &str, ports: &[&str]) -> Network {
 }
 
 fn of(networks: impl IntoIterator<Item = Network>) -> Configuration {
-    Configuration { networks: networks.into_iter().collect() }
+    networks.into_iter().collect::<Vec<Network>>().into()
 }
 
 fn words(of: &[&str]) -> Vec<String> {

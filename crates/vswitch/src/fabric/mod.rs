@@ -168,6 +168,14 @@ impl Fabric {
         self.table.retain(|entry| entry.port != port);
     }
 
+    /// Forgets every address learnt behind a port, which stays.
+    pub fn forget_port(&mut self, port: PortIndex) {
+        self.table.retain(|entry| entry.is_static || entry.port != port);
+        if let Some(Some(state)) = self.states.get_mut(usize::from(port.0)) {
+            state.addresses = 0;
+        }
+    }
+
     /// Makes `mac` a static entry of `port`: it neither ages nor moves, and other ports may not use
     /// it.
     ///
@@ -250,9 +258,23 @@ impl Fabric {
         });
     }
 
+    /// Whether a learnt address was not seen for longer than the limit, so that lookups ignore it.
+    #[must_use]
+    pub fn is_aged(&self, entry: &Entry, now: Nanos) -> bool {
+        now.since(entry.seen) > self.age_max
+    }
+
     /// Every address in the table, aged ones that were not expired yet included.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
         self.table.iter()
+    }
+
+    /// Some of the addresses, and where the next ones are, if there are more: at most `most` of
+    /// them, in no order. An address that is learnt or moved between two pages may be in none or
+    /// in both.
+    #[must_use]
+    pub fn page(&self, from: usize, most: usize) -> (Vec<Entry>, Option<usize>) {
+        self.table.page(from, most)
     }
 
     /// How many addresses the table holds.

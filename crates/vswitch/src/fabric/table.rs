@@ -109,6 +109,14 @@ impl AddressTable {
         self.cells.iter().filter(|cell| cell.bits != VACANT).map(Cell::entry)
     }
 
+    /// The entries in at most `most` cells from number `from` on, and the next cell's number.
+    pub(super) fn page(&self, from: usize, most: usize) -> (Vec<Entry>, Option<usize>) {
+        let end = self.cells.len().min(from.saturating_add(most));
+        let cells = self.cells.get(from..end).unwrap_or_default();
+        let entries = cells.iter().filter(|cell| cell.bits != VACANT).map(Cell::entry).collect();
+        (entries, (end < self.cells.len()).then_some(end))
+    }
+
     fn home(&self, bits: u64) -> usize {
         let hash = (bits ^ (bits >> 23)).wrapping_mul(self.multiplier);
         let shift = 64 - self.cells.len().trailing_zeros();

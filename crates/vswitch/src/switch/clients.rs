@@ -1,6 +1,6 @@
 //! How a listener's clients become ports.
 
-use super::{PortSettings, Switch, WhenGone};
+use super::{Notice, PortSettings, Switch, WhenGone};
 use crate::fabric::PortIndex;
 use crate::poller::{Interest, Poller};
 use crate::port::Port;
@@ -32,19 +32,12 @@ impl<P: Poller> Switch<P> {
 
     fn welcome(&mut self, index: PortIndex, client: Box<dyn Port>) {
         let Some(state) = self.listener_mut(index) else { return };
-        if state.clients >= state.settings.clients_max {
-            state.turned_away += 1;
-            let (name, most) = (state.settings.name.clone(), state.settings.clients_max);
-            if self.throttle.allows(self.now) {
-                tracing::warn!(
-                    port = name,
-                    most,
-                    "client turned away: there are as many as may be"
-                );
-            }
-            return;
+        let most = state.settings.clients_max;
+        if state.clients >= most {
+            return self.turn_away(index, &format!("there are {most} already, as many as may be"));
         }
         state.accepted += 1;
+        let is_link_up = !state.is_link_down;
         let settings = PortSettings {
             name: format!("{}.{}", state.settings.name, state.accepted),
             network: state.settings.network,
@@ -52,19 +45,30 @@ impl<P: Poller> Switch<P> {
             when_gone: WhenGone::Remove,
             waits: true,
         };
-        let name = settings.name.clone();
+        let (name, network) = (settings.name.clone(), usize::from(settings.network.0));
         match self.add_port_of(Some(index), settings, client) {
-            Ok(_) if self.throttle.allows(self.now) => tracing::info!(port = name, "connected"),
-            Ok(_) => {}
-            Err(error) => {
-                if let Some(state) = self.listener_mut(index) {
-                    state.turned_away += 1;
-                }
+            Ok(client) => {
+                self.set_link(client, is_link_up);
                 if self.throttle.allows(self.now) {
-                    tracing::warn!(port = name, %error, "client turned away");
+                    tracing::info!(port = name, "connected");
                 }
+                let network = &self.networks[network].name;
+                self.observer.tell(&Notice::ClientJoined { network, port: &name });
             }
+            Err(error) => self.turn_away(index, &error.to_string()),
         }
+    }
+
+    fn turn_away(&mut self, index: PortIndex, why: &str) {
+        let now = self.now;
+        let Some(state) = self.listener_mut(index) else { return };
+        state.turned_away += 1;
+        let (listener, network) = (state.settings.name.clone(), state.settings.network);
+        if self.throttle.allows(now) {
+            tracing::warn!(port = listener, why, "client turned away");
+        }
+        let network = &self.networks[usize::from(network.0)].name;
+        self.observer.tell(&Notice::ClientTurnedAway { network, listener: &listener, why });
     }
 }
 

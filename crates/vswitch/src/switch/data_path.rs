@@ -95,6 +95,9 @@ impl<P: Poller> Switch<P> {
 
     /// Decides on the frames of the inbox, which came in by `index`, until one has to wait.
     fn dispatch(&mut self, index: PortIndex) {
+        if self.port_mut(index).is_some_and(|port| port.is_link_down) {
+            return self.drop_inbox(index);
+        }
         while let Some(frame) = self.inbox.frames.pop_front() {
             let Some(port) = port_of(&mut self.members, index) else {
                 self.pool.release(frame);
@@ -207,6 +210,9 @@ impl<P: Poller> Switch<P> {
             let Some(port) = port_of(&mut self.members, target) else {
                 return Admission::Refused(DropReason::NoPeer);
             };
+            if port.is_link_down {
+                return Admission::Refused(DropReason::LinkDown);
+            }
             if port.queue.has_room(load, frames_max, &self.pool) {
                 return Admission::Room;
             }
@@ -422,7 +428,7 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    fn count_received(&mut self, index: PortIndex, len_bytes: usize) {
+    pub(super) fn count_received(&mut self, index: PortIndex, len_bytes: usize) {
         if let Some(port) = self.port_mut(index) {
             port.counters.ingress.received_frames += 1;
             port.counters.ingress.received_bytes += len_bytes as u64;

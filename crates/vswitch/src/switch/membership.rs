@@ -1,8 +1,8 @@
 //! How ports and listeners come, and how they end.
 
 use super::{
-    AddError, ListenerSettings, ListenerState, Member, PORTS_MAX, Place, PortSettings, PortState,
-    Switch, WhenGone, port_of, timers,
+    AddError, ListenerSettings, ListenerState, Member, Notice, PORTS_MAX, Place, PortSettings,
+    PortState, Switch, WhenGone, port_of, timers,
 };
 use crate::counters::{DropReason, PortCounters};
 use crate::fabric::PortIndex;
@@ -58,6 +58,7 @@ impl<P: Poller> Switch<P> {
             accepted: 0,
             turned_away: 0,
             ended: PortCounters::default(),
+            is_link_down: false,
             accept_again_at: Nanos::NEVER,
         };
         self.place_mut(index).member = Member::Listener(Box::new(state));
@@ -198,6 +199,8 @@ impl<P: Poller> Switch<P> {
         if allowed {
             tracing::info!(port = name, %why, "port ended");
         }
+        let network = &self.networks[usize::from(port.settings.network.0)].name;
+        self.observer.tell(&Notice::PortEnded { network, port: &name, why });
         self.touch(index);
         match when_gone {
             WhenGone::Keep => self.drop_queue(index, DropReason::NoPeer),
@@ -262,7 +265,7 @@ impl<P: Poller> Switch<P> {
         Ok(PortIndex(u16::try_from(place).unwrap_or(u16::MAX)))
     }
 
-    fn clients_of(&self, listener: PortIndex) -> Vec<PortIndex> {
+    pub(super) fn clients_of(&self, listener: PortIndex) -> Vec<PortIndex> {
         self.ports().filter(|(_, p)| p.listener == Some(listener)).map(|(index, _)| index).collect()
     }
 }

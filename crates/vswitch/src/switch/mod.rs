@@ -25,8 +25,10 @@ mod clients;
 mod data_path;
 mod finish;
 mod handle;
+mod link;
 mod log_throttle;
 mod membership;
+mod notice;
 mod report;
 mod settings;
 mod timers;
@@ -34,7 +36,8 @@ mod watch;
 
 pub use handle::Handle;
 pub use membership::Dismissed;
-pub use report::{ListenerReport, PortReport, Report};
+pub use notice::Notice;
+pub use report::{AddressPage, KnownAddress, ListenerReport, PortReport, Report};
 pub use settings::{AddError, ListenerSettings, NetworkId, PORTS_MAX, PortSettings, WhenGone};
 pub use timers::{PATIENCE, PATIENCE_EVERY, STALL_AFTER};
 
@@ -75,6 +78,7 @@ pub struct Switch<P: Poller> {
     commands: mpsc::Receiver<Command<P>>,
     handle: Handle<P>,
     throttle: LogThrottle,
+    observer: notice::Observer,
     busy_poll: bool,
     stopping: bool,
 }
@@ -111,6 +115,7 @@ struct PortState {
     listener: Option<PortIndex>,
     watched: Option<(Source, Interest)>,
     gone: bool,
+    is_link_down: bool,
     /// What the port said last that it takes.
     takes: Offloads,
 
@@ -149,6 +154,7 @@ struct ListenerState {
     turned_away: u64,
     /// The sums of the clients that have ended.
     ended: PortCounters,
+    is_link_down: bool,
     accept_again_at: Nanos,
 }
 
@@ -179,6 +185,7 @@ impl<P: Poller> Switch<P> {
             commands,
             handle,
             throttle: LogThrottle::default(),
+            observer: notice::Observer::default(),
             busy_poll: false,
             stopping: false,
         }
@@ -387,6 +394,7 @@ impl PortState {
             listener,
             watched: None,
             gone: false,
+            is_link_down: false,
             queue: EgressQueue::new(),
             blocked: false,
             progress_at: now,

@@ -1,8 +1,11 @@
 //! What the switch tells of itself.
 
-use super::{Member, Switch};
+use std::time::Duration;
+
+use super::{Member, NetworkId, Switch};
 use crate::counters::{Drops, PortCounters};
-use crate::fabric::PortIndex;
+use crate::fabric::{Entry, PortIndex};
+use crate::mac::MacAddr;
 use crate::poller::Poller;
 
 /// All ports and listeners at one moment.
@@ -41,6 +44,8 @@ pub struct PortReport {
     pub waiting_on: Option<PortIndex>,
     /// The other end is gone for good.
     pub gone: bool,
+    /// Its link was not taken down ([`Switch::set_link`]).
+    pub is_link_up: bool,
 }
 
 /// One listener, with the sums of its clients that have ended.
@@ -52,10 +57,61 @@ pub struct ListenerReport {
     pub clients: usize,
     pub accepted: u64,
     pub turned_away: u64,
+    /// Its link was not taken down, nor are those of its clients to come.
+    pub is_link_up: bool,
     pub ended: PortCounters,
 }
 
+/// An address of a network, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownAddress {
+    /// The address.
+    pub mac: MacAddr,
+    /// The name of the port it is behind.
+    pub port: String,
+    /// That port is a trunk: the address is behind a port of another loop, which tells of it, too.
+    pub is_behind_trunk: bool,
+    /// Given, not learnt: it neither ages nor moves.
+    pub is_static: bool,
+    /// How long ago a frame from it was seen last; of a static one, since when it is there.
+    pub age: Duration,
+}
+
+/// Some of the addresses of a network ([`Switch::addresses`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressPage {
+    /// In no order.
+    pub addresses: Vec<KnownAddress>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<usize>,
+}
+
 impl<P: Poller> Switch<P> {
+    /// Those of a network's addresses that stand in the next `most` places of its table from number
+    /// `from` on: a bounded part, so that a large table is not told in one go while frames wait. An
+    /// address that comes or moves between two pages may be in none of them or in both; one not
+    /// seen for too long is in none.
+    #[must_use]
+    pub fn addresses(&self, network: NetworkId, from: usize, most: usize) -> AddressPage {
+        let Some(of) = self.networks.get(usize::from(network.0)) else {
+            return AddressPage::default();
+        };
+        let (entries, next) = of.fabric.page(from, most);
+        let known = |entry: Entry| {
+            let Member::Port(port) = self.member(entry.port) else { return None };
+            Some(KnownAddress {
+                mac: entry.mac,
+                port: port.settings.name.clone(),
+                is_behind_trunk: port.settings.policy.trunk,
+                is_static: entry.is_static,
+                age: self.now.since(entry.seen),
+            })
+        };
+        let is_aged = |entry: &Entry| !entry.is_static && of.fabric.is_aged(entry, self.now);
+        let entries = entries.into_iter().filter(|entry| !is_aged(entry));
+        AddressPage { addresses: entries.filter_map(known).collect(), next }
+    }
+
     /// The counters of all ports now.
     pub fn report(&mut self) -> Report {
         let mut report = Report::default();
@@ -75,6 +131,7 @@ impl<P: Poller> Switch<P> {
                         held_frames: port.hold.len(),
                         waiting_on: port.waiting_on,
                         gone: port.gone,
+                        is_link_up: !port.is_link_down,
                     });
                 }
                 Member::Listener(listener) => {
@@ -85,6 +142,7 @@ impl<P: Poller> Switch<P> {
                         clients: listener.clients,
                         accepted: listener.accepted,
                         turned_away: listener.turned_away,
+                        is_link_up: !listener.is_link_down,
                         ended: listener.ended,
                     });
                 }

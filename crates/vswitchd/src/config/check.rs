@@ -118,6 +118,7 @@ fn object(attachment: &Attachment) -> Option<String> {
         Attachment::Fd(_) | Attachment::Tap(_) => Some(attachment.to_string()),
         // Somebody else's socket, which may take many.
         Attachment::StreamConnect(_) => None,
+        Attachment::Given(_) => None,
     }
 }
 

@@ -8,7 +8,9 @@ use std::str::FromStr;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Attachment, Configuration, Network, Place, PortSpec, UplinkSpec, check};
+use super::{
+    Attachment, Configuration, ControlSettings, Network, Place, PortSpec, UplinkSpec, check,
+};
 use crate::access::Access;
 
 /// A file with everything in it, and what each part is for.
@@ -100,6 +102,8 @@ fn position(text: &str, byte: usize) -> (usize, usize) {
 struct FileText {
     #[serde(default)]
     sockets: SocketsText,
+    control: Option<ControlText>,
+    metrics: Option<MetricsText>,
     #[serde(default, rename = "network")]
     networks: Vec<NetworkText>,
 }
@@ -110,6 +114,21 @@ struct SocketsText {
     owner: Option<Spanned<String>>,
     group: Option<Spanned<String>>,
     mode: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ControlText {
+    socket: Spanned<String>,
+    owner: Option<Spanned<String>>,
+    group: Option<Spanned<String>>,
+    mode: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetricsText {
+    listen: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -145,7 +164,9 @@ impl FileText {
             let span = self.span(conflict.place);
             Wrong { what: conflict.to_string(), span }
         })?;
-        Ok(Configuration { networks })
+        let control = self.control.as_ref().map(|control| control.read(directory)).transpose()?;
+        let metrics = self.metrics.as_ref().map(|metrics| value(&metrics.listen)).transpose()?;
+        Ok(Configuration { networks, control, metrics })
     }
 
     fn span(&self, place: Place) -> Range<usize> {
@@ -166,19 +187,43 @@ impl FileText {
 
 impl SocketsText {
     fn access(&self) -> Result<Access, Wrong> {
-        // Each by itself, so that what is wrong is told of the right one.
-        let one = |value: &Option<Spanned<String>>, read: fn(&str) -> Result<Access, _>| {
-            let Some(value) = value else { return Ok(()) };
-            read(value.as_ref()).map(drop).map_err(|error| Wrong::at(value, error))
-        };
-        one(&self.owner, |owner| Access::from_options(Some(owner), None, None))?;
-        one(&self.group, |group| Access::from_options(None, Some(group), None))?;
-        one(&self.mode, |mode| Access::from_options(None, None, Some(mode)))?;
-        let text = |value: &Option<Spanned<String>>| value.as_ref().map(|v| v.as_ref().clone());
-        let (owner, group, mode) = (text(&self.owner), text(&self.group), text(&self.mode));
-        Access::from_options(owner.as_deref(), group.as_deref(), mode.as_deref())
+        let Self { owner, group, mode } = self;
+        check_access(owner, group, mode)?;
+        Access::from_options(text(owner), text(group), text(mode))
             .map_err(|error| Wrong { what: error.to_string(), span: 0..0 })
     }
+}
+
+impl ControlText {
+    fn read(&self, directory: &Path) -> Result<ControlSettings, Wrong> {
+        let Self { socket, owner, group, mode } = self;
+        check_access(owner, group, mode)?;
+        if socket.as_ref().is_empty() {
+            return Err(Wrong::at(socket, "a path is expected"));
+        }
+        let path = directory.join(socket.as_ref());
+        ControlSettings::from_options(path, text(owner), text(group), text(mode))
+            .map_err(|error| Wrong::at(socket, error))
+    }
+}
+
+/// Looks at each by itself, so that what is wrong is told of the right one.
+fn check_access(
+    owner: &Option<Spanned<String>>,
+    group: &Option<Spanned<String>>,
+    mode: &Option<Spanned<String>>,
+) -> Result<(), Wrong> {
+    let one = |value: &Option<Spanned<String>>, read: fn(&str) -> Result<Access, _>| {
+        let Some(value) = value else { return Ok(()) };
+        read(value.as_ref()).map(drop).map_err(|error| Wrong::at(value, error))
+    };
+    one(owner, |owner| Access::from_options(Some(owner), None, None))?;
+    one(group, |group| Access::from_options(None, Some(group), None))?;
+    one(mode, |mode| Access::from_options(None, None, Some(mode)))
+}
+
+fn text(value: &Option<Spanned<String>>) -> Option<&str> {
+    value.as_ref().map(|value| value.as_ref().as_str())
 }
 
 impl NetworkText {

@@ -4,13 +4,20 @@
 //! parsed here too, so that whatever else takes such words takes the same.
 
 mod check;
+mod control;
 pub mod file;
+mod given;
 mod port;
 mod uplink;
 
 pub use check::{Conflict, Place, UPLINK_NAME, check};
+pub use control::ControlSettings;
+pub use given::GivenSocket;
+pub(crate) use port::station;
 pub use port::{Attachment, AttachmentParseError, PortParseError, PortSpec};
 pub use uplink::{UplinkParseError, UplinkSpec};
+
+use std::net::SocketAddr;
 
 use crate::access::Access;
 
@@ -19,6 +26,10 @@ use crate::access::Access;
 pub struct Configuration {
     /// In the order in which they come up.
     pub networks: Vec<Network>,
+    /// Where it is asked and changed while it runs.
+    pub control: Option<ControlSettings>,
+    /// Where its metrics are served over TCP, to whoever can connect.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Configuration {
@@ -31,9 +42,15 @@ impl Configuration {
     }
 }
 
+impl From<Vec<Network>> for Configuration {
+    fn from(networks: Vec<Network>) -> Self {
+        Self { networks, control: None, metrics: None }
+    }
+}
+
 impl From<Network> for Configuration {
     fn from(network: Network) -> Self {
-        Self { networks: vec![network] }
+        Self::from(vec![network])
     }
 }
 

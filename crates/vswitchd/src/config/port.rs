@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use vswitch::MacAddr;
 
-use super::{NAME_RULE, is_name};
+use super::{GivenSocket, NAME_RULE, is_name};
 
 /// One port as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Attachment {
     Stream(PathBuf),
     /// `stream-connect:PATH`: a stream to a socket that somebody else listens on.
     StreamConnect(PathBuf),
+    /// A socket that a client of the running switch gave. No text says so.
+    Given(GivenSocket),
     /// `tap:IFNAME`: a TAP interface. Only Linux has them.
     Tap(String),
 }
@@ -67,7 +69,7 @@ fn parse(text: &str) -> Result<PortSpec, String> {
 }
 
 /// A station's address.
-pub(super) fn station(text: &str) -> Result<MacAddr, String> {
+pub(crate) fn station(text: &str) -> Result<MacAddr, String> {
     let mac: MacAddr = text.parse().map_err(|error: vswitch::ParseMacError| error.to_string())?;
     if mac.is_station() {
         Ok(mac)
@@ -110,6 +112,15 @@ fn attach(attachment: &str) -> Result<Attachment, String> {
 }
 
 impl Attachment {
+    /// Where its socket is, if it is at a path.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Unixgram(path) | Self::Stream(path) | Self::StreamConnect(path) => Some(path),
+            Self::Fd(_) | Self::Given(_) | Self::Tap(_) => None,
+        }
+    }
+
     /// The same, with a path that does not begin at the root beginning at `directory`.
     #[must_use]
     pub fn in_directory(self, directory: &Path) -> Self {
@@ -117,7 +128,7 @@ impl Attachment {
             Self::Unixgram(path) => Self::Unixgram(directory.join(path)),
             Self::Stream(path) => Self::Stream(directory.join(path)),
             Self::StreamConnect(path) => Self::StreamConnect(directory.join(path)),
-            other @ (Self::Fd(_) | Self::Tap(_)) => other,
+            other @ (Self::Fd(_) | Self::Given(_) | Self::Tap(_)) => other,
         }
     }
 }
@@ -126,6 +137,7 @@ impl fmt::Display for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fd(number) => write!(f, "fd:{number}"),
+            Self::Given(_) => f.write_str("given"),
             Self::Unixgram(path) => write!(f, "unixgram:{}", path.display()),
             Self::Stream(path) => write!(f, "stream:{}", path.display()),
             Self::StreamConnect(path) => write!(f, "stream-connect:{}", path.display()),

@@ -9,7 +9,7 @@ use vswitch::port::TrunkPort;
 use vswitch::port::linux::{DatagramPort, PacketPortError, TapError, TapPort, UnixgramPort};
 use vswitch::port::unix::{
     BufferShortage, Granted, Inherited, InheritedError, PathError, StreamConnectPort,
-    StreamListener, granted_to_unix_sockets, inherit,
+    StreamListener, given, granted_to_unix_sockets, inherit,
 };
 
 use crate::access::Access;
@@ -69,6 +69,9 @@ pub enum LinuxError {
     /// An inherited descriptor.
     #[error(transparent)]
     Inherited(#[from] InheritedError),
+    /// A given socket, for the second time.
+    #[error("the socket that was given is closed: give another")]
+    Taken,
     /// A TAP.
     #[error(transparent)]
     Tap(#[from] TapError),
@@ -134,6 +137,13 @@ impl Platform for Linux {
                 Inherited::Datagram(socket) => Box::new(DatagramPort::new(socket)),
                 Inherited::Stream(stream) => Box::new(stream),
             }),
+            Attachment::Given(socket) => {
+                let socket = socket.take().ok_or(LinuxError::Taken)?;
+                Attached::Port(match given(socket)? {
+                    Inherited::Datagram(socket) => Box::new(DatagramPort::private(socket)),
+                    Inherited::Stream(stream) => Box::new(stream),
+                })
+            }
             Attachment::Unixgram(path) => {
                 Attached::Port(Box::new(UnixgramPort::bind(&absolute(path), access)?))
             }

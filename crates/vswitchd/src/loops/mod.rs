@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use vswitch::Nanos;
 use vswitch::counters::PortCounters;
 use vswitch::poller::Poller;
-use vswitch::switch::{Report, Switch};
+use vswitch::switch::{Notice, Report, Switch};
 
 use crate::platform::Platform;
 
@@ -35,6 +35,13 @@ impl<P: Poller> Loops<P> {
     {
         let switch = |_| platform.poller().map(Switch::new);
         Ok(Self((0..count.get()).map(switch).collect::<Result<_, _>>()?))
+    }
+
+    /// Has `tell` called, on each loop's own thread, when something happens to a port.
+    pub(crate) fn set_observer(&mut self, tell: impl Fn(&Notice<'_>) + Clone + Send + 'static) {
+        for switch in &mut self.0 {
+            switch.set_observer(tell.clone());
+        }
     }
 
     /// How many there are.

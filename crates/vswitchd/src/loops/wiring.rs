@@ -182,6 +182,11 @@ impl Wiring {
         }
     }
 
+    /// The network's number in one loop.
+    pub(crate) fn network(&self, at: usize) -> Option<NetworkId> {
+        self.lanes.get(at).map(|lane| lane.network)
+    }
+
     fn deal(&mut self) -> usize {
         let at = self.next;
         self.next = (at + 1) % self.lanes.len();

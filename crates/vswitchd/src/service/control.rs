@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use vswitch::switch::Report;
+use vswitch::switch::{AddressPage, Report};
 
 use super::desk::Desk;
 use super::error::ServiceError;
-use crate::config::Configuration;
+use crate::access::Access;
+use crate::config::{Configuration, PortSpec, UplinkSpec};
+use crate::events::Events;
 use crate::loops::{Handles, Reach as _};
 use crate::platform::Platform;
 use crate::report::{Applied, Ready};
@@ -28,6 +30,88 @@ impl<P: Platform> Control<P> {
     /// [`ServiceError::Conflict`], and nothing is changed then; [`ServiceError::Ended`].
     pub fn apply(&self, wanted: &Configuration) -> Result<Applied, ServiceError<P::Error>> {
         super::lock(&self.desk).apply(&mut self.handles.clone(), wanted)
+    }
+
+    /// Adds a port to a network. It stays until it is removed, also when the configuration is read
+    /// again, unless that has a port of its name.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; nothing is changed then.
+    pub fn add_port(
+        &self,
+        network: &str,
+        spec: &PortSpec,
+        access: Option<Access>,
+    ) -> Result<(), ServiceError<P::Error>> {
+        super::lock(&self.desk).add_port(&mut self.handles.clone(), network, spec, access)
+    }
+
+    /// Removes a port. One that the configuration has comes back when that is read again.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoNetwork`], [`ServiceError::NoPort`], [`ServiceError::Ended`].
+    pub fn remove_port(&self, network: &str, port: &str) -> Result<(), ServiceError<P::Error>> {
+        super::lock(&self.desk).remove_port(&mut self.handles.clone(), network, port)
+    }
+
+    /// Takes the link of a port, or of the uplink, down or up, as if its cable were pulled.
+    ///
+    /// # Errors
+    /// As [`Self::remove_port`].
+    pub fn set_link(
+        &self,
+        network: &str,
+        port: &str,
+        is_up: bool,
+    ) -> Result<(), ServiceError<P::Error>> {
+        super::lock(&self.desk).set_link(&mut self.handles.clone(), network, port, is_up)
+    }
+
+    /// Gives a network another uplink, until the configuration is read again.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; the uplink that was there is tried to be had again then.
+    pub fn set_uplink(
+        &self,
+        network: &str,
+        uplink: &UplinkSpec,
+    ) -> Result<(), ServiceError<P::Error>> {
+        super::lock(&self.desk).set_uplink(&mut self.handles.clone(), network, uplink)
+    }
+
+    /// Removes the ports on given sockets whose other end is gone.
+    ///
+    /// # Errors
+    /// [`ServiceError::Ended`].
+    pub fn remove_ended(&self) -> Result<(), ServiceError<P::Error>> {
+        Ok(super::lock(&self.desk).remove_ended(&mut self.handles.clone())?)
+    }
+
+    /// Some of the addresses that a network's part in loop number `at` knows: those in `most`
+    /// places of its table, from number `from` on. `None` when there is no such loop.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoNetwork`], [`ServiceError::Ended`].
+    pub fn addresses(
+        &self,
+        network: &str,
+        at: usize,
+        from: usize,
+        most: usize,
+    ) -> Result<Option<AddressPage>, ServiceError<P::Error>> {
+        if at >= self.handles.count() {
+            return Ok(None);
+        }
+        let desk = super::lock(&self.desk);
+        let up = desk.networks.iter().find(|up| up.name == network);
+        let up = up.ok_or_else(|| ServiceError::NoNetwork { network: network.to_owned() })?;
+        Ok(Some(up.addresses(&mut self.handles.clone(), at, from, most)?))
+    }
+
+    /// What happens is told there.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        super::lock(&self.desk).events.clone()
     }
 
     /// What is up now.

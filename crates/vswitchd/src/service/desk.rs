@@ -1,8 +1,11 @@
 //! What is up, and how it becomes what is wanted.
 
+use std::net::SocketAddr;
+
 use super::error::ServiceError;
 use super::network_up::{NetworkUp, stations};
-use crate::config::{Configuration, Network, UPLINK_NAME, UplinkSpec, check};
+use crate::config::{Configuration, ControlSettings, Network, UPLINK_NAME, UplinkSpec, check};
+use crate::events::{Event, Events};
 use crate::loops::{Ended, Reach};
 use crate::platform::Platform;
 use crate::report::Applied;
@@ -12,6 +15,22 @@ use crate::report::Applied;
 pub(super) struct Desk<P: Platform> {
     pub(super) platform: P,
     pub(super) networks: Vec<NetworkUp<P::Uplink>>,
+    pub(super) events: Events,
+    /// What is had at the start only, as it was wanted then.
+    pub(super) fixed: Fixed,
+}
+
+/// What a change of the configuration cannot change.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Fixed {
+    control: Option<ControlSettings>,
+    metrics: Option<SocketAddr>,
+}
+
+impl From<&Configuration> for Fixed {
+    fn from(wanted: &Configuration) -> Self {
+        Self { control: wanted.control.clone(), metrics: wanted.metrics }
+    }
 }
 
 type Result<T, P> = std::result::Result<T, ServiceError<<P as Platform>::Error>>;
@@ -28,22 +47,24 @@ impl<P: Platform> Desk<P> {
         wanted: &Configuration,
     ) -> Result<(), P> {
         check(&wanted.networks)?;
+        self.fixed = wanted.into();
         for network in &wanted.networks {
-            let made = NetworkUp::make(&mut self.platform, reach, &network.name)?;
+            let (name, access) = (&network.name, network.access);
+            let made = NetworkUp::make(&mut self.platform, reach, name, access)?;
             // At once, so that its ports are closed before what was made for them, whatever fails.
             self.networks.push(made);
             let Some(up) = self.networks.last_mut() else { continue };
             let stations = stations(&network.ports);
             up.add_uplink(&mut self.platform, reach, &network.uplink, stations)?;
             for port in &network.ports {
-                up.add_port(&mut self.platform, reach, port, network.access)?;
+                up.add_port(&mut self.platform, reach, port, network.access, false)?;
             }
         }
         Ok(())
     }
 
-    /// Makes of what is up what is wanted. What is as it is wanted is not touched; what cannot be
-    /// had is told and left out, to be tried again the next time.
+    /// Makes of what is up what is wanted. What is as it is wanted is not touched, nor are the ports
+    /// that clients added; what cannot be had is told and left out, to be tried again the next time.
     ///
     /// # Errors
     /// [`ServiceError::Conflict`], and nothing is changed then; [`ServiceError::Ended`].
@@ -52,8 +73,14 @@ impl<P: Platform> Desk<P> {
         reach: &mut impl Reach<P::Poller>,
         wanted: &Configuration,
     ) -> Result<Applied, P> {
+        let is_fixed = self.fixed == Fixed::from(wanted);
+        let wanted = &self.with_hot(wanted);
         check(&wanted.networks)?;
         let mut applied = Applied::default();
+        if !is_fixed {
+            let what = "control and metrics are as they were: restart the switch to change them";
+            applied.failed.push(what.to_owned());
+        }
         // All that goes goes first: its paths, addresses and interfaces may be others' now.
         self.remove_unwanted(reach, wanted, &mut applied)?;
         for network in &wanted.networks {
@@ -64,6 +91,7 @@ impl<P: Platform> Desk<P> {
         };
         self.networks.sort_by_key(place);
         applied.find_changed();
+        self.events.tell(Event::Reloaded { applied: applied.clone() });
         Ok(applied)
     }
 
@@ -109,12 +137,12 @@ impl<P: Platform> Desk<P> {
         network: &Network,
         applied: &mut Applied,
     ) -> Result<(), P> {
-        let Self { platform, networks } = self;
+        let Self { platform, networks, .. } = self;
         let known = networks.iter().position(|up| up.name == network.name);
         let place = match known {
             Some(place) => place,
             None => {
-                let made = NetworkUp::make(platform, reach, &network.name);
+                let made = NetworkUp::make(platform, reach, &network.name, network.access);
                 match applied.note(network.name.clone(), made)? {
                     Some(made) => networks.push(made),
                     None => return Ok(()),
@@ -123,6 +151,7 @@ impl<P: Platform> Desk<P> {
             }
         };
         let up = &mut networks[place];
+        up.access = network.access;
         if *up.uplink() != network.uplink {
             let stations = stations(&network.ports);
             let made = up.add_uplink(platform, reach, &network.uplink, stations);
@@ -138,12 +167,12 @@ impl<P: Platform> Desk<P> {
                     ));
                 }
             } else {
-                let added = up.add_port(platform, reach, port, network.access);
+                let added = up.add_port(platform, reach, port, network.access, false);
                 applied.note(format!("{}/{}", network.name, port.name), added)?;
             }
         }
         up.sort(&network.ports);
-        up.tell_stations(reach)?;
+        up.tell_stations(reach, None)?;
         Ok(())
     }
 }

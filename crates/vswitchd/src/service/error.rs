@@ -24,6 +24,20 @@ pub enum ServiceError<E: std::error::Error + 'static> {
     /// Two things of which there can be one only.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// There is no network of this name.
+    #[error("there is no network {network}")]
+    NoNetwork {
+        /// The name.
+        network: String,
+    },
+    /// There is no port of this name.
+    #[error("network {network} has no port {port}")]
+    NoPort {
+        /// The network.
+        network: String,
+        /// The name.
+        port: String,
+    },
     /// It is over.
     #[error(transparent)]
     Ended(#[from] Ended),

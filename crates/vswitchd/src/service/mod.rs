@@ -8,12 +8,14 @@ use vswitch::Nanos;
 use vswitch::switch::{Handle, Report};
 
 use crate::config::Configuration;
+use crate::events::Events;
 use crate::loops::Loops;
 use crate::platform::Platform;
 use crate::report::{Applied, Ready, Stopped};
 
 mod control;
 mod desk;
+mod edit;
 mod error;
 mod network_up;
 
@@ -55,9 +57,14 @@ impl<P: Platform> Service<P> {
     ) -> Result<Self, ServiceError<P::Error>> {
         let wanted = wanted.into();
         let threads = threads.min(wanted.members().try_into().unwrap_or(NonZeroUsize::MIN));
-        let loops =
+        let mut loops =
             Loops::new(&mut platform, threads).map_err(ServiceError::of("the event loop"))?;
-        let desk = Arc::new(Mutex::new(Desk { platform, networks: Vec::new() }));
+        let events = Events::default();
+        let told = events.clone();
+        loops.set_observer(move |notice| told.notice(notice));
+        let networks = Vec::new();
+        let desk = Desk { platform, networks, events, fixed: desk::Fixed::default() };
+        let desk = Arc::new(Mutex::new(desk));
         // From here on, dropped, it takes away what came up.
         let mut this = Self { loops, desk };
         lock(&this.desk).bring_up(&mut this.loops, &wanted)?;

@@ -3,7 +3,7 @@
 use vswitch::MacAddr;
 use vswitch::fabric::PortPolicy;
 use vswitch::poller::Poller;
-use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, WhenGone};
+use vswitch::switch::{AddressPage, ListenerSettings, NetworkId, PortSettings, WhenGone};
 
 use super::error::ServiceError;
 use crate::access::Access;
@@ -25,6 +25,8 @@ const UPLINK_ADDRESSES_MAX: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct NetworkUp<U> {
     pub(super) name: String,
+    /// Who may use the sockets of ports that are added to it.
+    pub(super) access: Access,
     wiring: Wiring,
     uplink: Option<UplinkUp<U>>,
     pub(super) ports: Vec<PortUp>,
@@ -46,6 +48,8 @@ pub(super) struct PortUp {
     pub(super) spec: PortSpec,
     access: Access,
     seat: Seat,
+    /// A client added it: no configuration has it.
+    is_hot: bool,
 }
 
 impl PortUp {
@@ -62,7 +66,9 @@ impl PortUp {
             Attachment::Unixgram(_) | Attachment::Stream(_) => {
                 self.access == network.access && network.ports.contains(&self.spec)
             }
-            Attachment::StreamConnect(_) | Attachment::Tap(_) => network.ports.contains(&self.spec),
+            Attachment::StreamConnect(_) | Attachment::Tap(_) | Attachment::Given(_) => {
+                network.ports.contains(&self.spec)
+            }
         }
     }
 }
@@ -73,9 +79,10 @@ impl<U> NetworkUp<U> {
         platform: &mut P,
         reach: &mut impl Reach<P::Poller>,
         name: &str,
+        access: Access,
     ) -> Result<Self, ServiceError<P::Error>> {
         let wiring = Wiring::make(platform, reach, name)?;
-        Ok(Self { name: name.to_owned(), wiring, uplink: None, ports: Vec::new() })
+        Ok(Self { name: name.to_owned(), access, wiring, uplink: None, ports: Vec::new() })
     }
 
     /// The uplink, [`UplinkSpec::None`] while there is none.
@@ -117,13 +124,14 @@ impl<U> NetworkUp<U> {
         }
     }
 
-    /// Adds a port.
+    /// Adds a port; `is_hot` when a client asked for it.
     pub(super) fn add_port<P: Platform<Uplink = U>>(
         &mut self,
         platform: &mut P,
         reach: &mut impl Reach<P::Poller>,
         spec: &PortSpec,
         access: Access,
+        is_hot: bool,
     ) -> Result<(), ServiceError<P::Error>> {
         let object = format!("port {} ({})", spec.name, spec.attachment);
         let attached =
@@ -144,7 +152,7 @@ impl<U> NetworkUp<U> {
                 })
             }
         }?;
-        self.ports.push(PortUp { spec: spec.clone(), access, seat });
+        self.ports.push(PortUp { spec: spec.clone(), access, seat, is_hot });
         Ok(())
     }
 
@@ -176,7 +184,8 @@ impl<U> NetworkUp<U> {
         place: usize,
     ) -> Result<bool, Ended> {
         let PortUp { spec, seat, .. } = &self.ports[place];
-        Ok(!matches!(spec.attachment, Attachment::Fd(_)) && is_gone(reach, *seat)?)
+        let is_once = matches!(spec.attachment, Attachment::Fd(_) | Attachment::Given(_));
+        Ok(!is_once && is_gone(reach, *seat)?)
     }
 
     /// The same of the uplink.
@@ -193,12 +202,74 @@ impl<U> NetworkUp<U> {
         drop(self.uplink);
     }
 
-    /// Tells the uplink who is behind the ports, if that is not what it knows.
+    /// The number of a port.
+    pub(super) fn port_place(&self, name: &str) -> Option<usize> {
+        self.ports.iter().position(|port| port.spec.name == name)
+    }
+
+    /// Where a port, or the uplink, is in the loops.
+    pub(super) fn seat(&self, name: &str) -> Option<Seat> {
+        if name == UPLINK_NAME {
+            return self.uplink.as_ref().map(|uplink| uplink.seat);
+        }
+        self.port_place(name).map(|place| self.ports[place].seat)
+    }
+
+    /// The first port on a given socket whose other end is gone.
+    pub(super) fn ended_given_port<P: Poller>(
+        &self,
+        reach: &mut impl Reach<P>,
+    ) -> Result<Option<usize>, Ended> {
+        for (place, port) in self.ports.iter().enumerate() {
+            let is_given = matches!(port.spec.attachment, Attachment::Given(_));
+            if is_given && is_gone(reach, port.seat)? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The ports that clients added.
+    pub(super) fn hot_ports(&self) -> impl Iterator<Item = &PortSpec> {
+        self.ports.iter().filter(|port| port.is_hot).map(|port| &port.spec)
+    }
+
+    /// Some of the addresses that a network's part in one loop knows: from place `from` of its table
+    /// on, looking at `most` places.
+    pub(super) fn addresses<P: Poller>(
+        &self,
+        reach: &mut impl Reach<P>,
+        at: usize,
+        from: usize,
+        most: usize,
+    ) -> Result<AddressPage, Ended> {
+        let Some(network) = self.wiring.network(at) else { return Ok(AddressPage::default()) };
+        reach.on(at, move |switch| switch.addresses(network, from, most))
+    }
+
+    /// What is up, as it would be wanted.
+    pub(super) fn as_it_is(&self) -> Network {
+        Network {
+            name: self.name.clone(),
+            uplink: self.uplink().clone(),
+            ports: self.ports.iter().map(|port| port.spec.clone()).collect(),
+            access: self.access,
+        }
+    }
+
+    /// Who is behind the ports.
+    pub(super) fn stations(&self) -> Option<Vec<MacAddr>> {
+        stations(self.ports.iter().map(|port| &port.spec))
+    }
+
+    /// Tells the uplink who is behind the ports, and behind one `to_come`, if that is not what it
+    /// knows.
     pub(super) fn tell_stations<P: Poller>(
         &mut self,
         reach: &mut impl Reach<P>,
+        to_come: Option<&PortSpec>,
     ) -> Result<(), Ended> {
-        let now = stations(self.ports.iter().map(|port| &port.spec));
+        let now = stations(self.ports.iter().map(|port| &port.spec).chain(to_come));
         let Some(uplink) = self.uplink.as_mut().filter(|uplink| uplink.stations != now) else {
             return Ok(());
         };
@@ -228,6 +299,7 @@ impl<U> NetworkUp<U> {
             name: port.spec.name.clone(),
             attachment: port.spec.attachment.to_string(),
             mac: port.spec.mac.map(|mac| mac.to_string()),
+            is_hot: port.is_hot,
         };
         ReadyNetwork {
             network: self.name.clone(),

@@ -17,6 +17,9 @@ pub enum XnuError {
     /// What a port is attached to.
     #[error(transparent)]
     Attachment(Box<dyn std::error::Error + Send + Sync>),
+    /// A given socket, for the second time.
+    #[error("the socket that was given is closed: give another")]
+    Taken,
     /// TAPs are Linux's.
     #[error(
         "tap:{name}: there are no TAP interfaces on a Mac (give the host an address on the bridge \

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ifctl::xnu::Owner;
-use vswitch::port::unix::{Inherited, StreamConnectPort, StreamListener, inherit};
+use vswitch::port::unix::{Inherited, StreamConnectPort, StreamListener, given, inherit};
 use vswitch::port::xnu::{DatagramPort, UnixgramPort};
 use xnu_sys::{Descriptor, Host};
 
@@ -36,14 +36,11 @@ impl Attach<Host> for HostAttach {
     ) -> Result<Attached, XnuError> {
         let access = access.of_sockets();
         Ok(match attachment {
-            Attachment::Fd(number) => match inherit(number).map_err(refused)? {
-                Inherited::Datagram(socket) => {
-                    let socket = Descriptor::new(*kernel, kernel.adopt(socket));
-                    let port = DatagramPort::new(socket).map_err(XnuError::Socket)?;
-                    Attached::Port(Box::new(port))
-                }
-                Inherited::Stream(port) => Attached::Port(Box::new(port)),
-            },
+            Attachment::Fd(number) => connected(*kernel, inherit(number).map_err(refused)?)?,
+            Attachment::Given(socket) => {
+                let socket = socket.take().ok_or(XnuError::Taken)?;
+                connected(*kernel, given(socket).map_err(refused)?)?
+            }
             Attachment::Unixgram(path) => {
                 let port = UnixgramPort::bind(&absolute(path), access).map_err(refused)?;
                 Attached::Port(Box::new(port))
@@ -59,6 +56,16 @@ impl Attach<Host> for HostAttach {
             Attachment::Tap(name) => return Err(XnuError::Tap { name }),
         })
     }
+}
+
+fn connected(kernel: Host, socket: Inherited) -> Result<Attached, XnuError> {
+    Ok(match socket {
+        Inherited::Datagram(socket) => {
+            let socket = Descriptor::new(kernel, kernel.adopt(socket));
+            Attached::Port(Box::new(DatagramPort::new(socket).map_err(XnuError::Socket)?))
+        }
+        Inherited::Stream(port) => Attached::Port(Box::new(port)),
+    })
 }
 
 fn refused(why: impl std::error::Error + Send + Sync + 'static) -> XnuError {

@@ -13,6 +13,8 @@ use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 pub struct DatagramPort {
     socket: OwnedFd,
     mmsg: Mmsg,
+    /// The other end can be nobody else's: once it is closed, that is the end.
+    is_private: bool,
 }
 
 impl DatagramPort {
@@ -21,7 +23,14 @@ impl DatagramPort {
     #[must_use]
     pub fn new(socket: OwnedFd) -> Self {
         socket_buffers::enlarge(&socket);
-        Self { socket, mmsg: Mmsg::default() }
+        Self { socket, mmsg: Mmsg::default(), is_private: false }
+    }
+
+    /// The same, on a socket whose other end one process has: the port ends when that was closed,
+    /// which the kernel tells of with the next frame for it.
+    #[must_use]
+    pub fn private(socket: OwnedFd) -> Self {
+        Self { is_private: true, ..Self::new(socket) }
     }
 }
 
@@ -37,7 +46,12 @@ impl Port for DatagramPort {
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
         match self.mmsg.send(self.socket.as_fd(), outbox) {
             Ok(frames) => Sent::all(frames),
-            Err(error) => Sent::until(0, fault(&error)),
+            Err(error) => match fault(&error) {
+                SendFault::NoPeer if self.is_private => {
+                    Sent::until(0, SendFault::Gone(Gone::Closed))
+                }
+                fault => Sent::until(0, fault),
+            },
         }
     }
 }

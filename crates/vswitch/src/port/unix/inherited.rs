@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Mutex;
 
 use nix::sys::socket::{SockType, getsockopt, sockopt};
+use socket2::SockRef;
 
 use super::{StreamPort, descriptor};
 
@@ -42,6 +43,12 @@ pub enum InheritedError {
         number: RawFd,
         /// What the system said.
         source: io::Error,
+    },
+    /// A socket that leads to another host.
+    #[error("descriptor {number} is no unix socket")]
+    NotUnix {
+        /// The number.
+        number: RawFd,
     },
     /// A socket of a type that carries no frames.
     #[error(
@@ -83,19 +90,38 @@ pub fn inherit(number: RawFd) -> Result<Inherited, InheritedError> {
     if !descriptor::is_inheritable(number).map_err(os)? {
         return Err(InheritedError::NotInherited { number });
     }
-    let socket = descriptor::take_over(number).map_err(os)?;
-    let inherited = match getsockopt(&socket, sockopt::SockType).map_err(|e| os(e.into()))? {
-        SockType::Datagram => Inherited::Datagram(socket),
-        SockType::Stream => Inherited::Stream(StreamPort::new(socket)),
-        kind => return Err(InheritedError::Type { number, kind }),
-    };
+    let inherited = of_type(descriptor::take_over(number).map_err(os)?)?;
     taken.insert(number);
     Ok(inherited)
 }
 
+/// Takes a connected socket that somebody gave this process while it runs.
+///
+/// # Errors
+/// [`InheritedError`]; it is closed then.
+pub fn given(socket: OwnedFd) -> Result<Inherited, InheritedError> {
+    let number = socket.as_raw_fd();
+    let os = |source| InheritedError::Os { number, source };
+    let address = SockRef::from(&socket).local_addr().map_err(os)?;
+    if !address.is_unix() {
+        return Err(InheritedError::NotUnix { number });
+    }
+    of_type(socket)
+}
+
+fn of_type(socket: OwnedFd) -> Result<Inherited, InheritedError> {
+    let number = socket.as_raw_fd();
+    let os = |source| InheritedError::Os { number, source };
+    match getsockopt(&socket, sockopt::SockType).map_err(|errno| os(errno.into()))? {
+        SockType::Datagram => Ok(Inherited::Datagram(socket)),
+        SockType::Stream => Ok(Inherited::Stream(StreamPort::new(socket))),
+        kind => Err(InheritedError::Type { number, kind }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::fd::{AsRawFd, IntoRawFd};
+    use std::os::fd::IntoRawFd;
     use std::os::unix::net::UnixDatagram;
 
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};

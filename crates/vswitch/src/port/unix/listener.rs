@@ -26,14 +26,24 @@ impl StreamListener {
     /// # Errors
     /// [`PathError`].
     pub fn bind(path: &Path, access: Access) -> Result<Self, PathError> {
-        let (socket, bound) = SocketPath::bind(path, Type::STREAM, access)?;
-        listen(&socket, Backlog::MAXCONN).map_err(|errno| PathError::Os {
-            call: "listen at",
-            path: path.to_owned(),
-            source: errno.into(),
-        })?;
-        Ok(Self { _path: bound, listener: UnixListener::from(socket) })
+        let (listener, bound) = listen_at(path, access)?;
+        Ok(Self { _path: bound, listener })
     }
+}
+
+/// Binds a stream socket to `path` and listens there, without blocking; with what removes the path
+/// when it is dropped.
+///
+/// # Errors
+/// [`PathError`].
+pub fn listen_at(path: &Path, access: Access) -> Result<(UnixListener, SocketPath), PathError> {
+    let (socket, bound) = SocketPath::bind(path, Type::STREAM, access)?;
+    listen(&socket, Backlog::MAXCONN).map_err(|errno| PathError::Os {
+        call: "listen at",
+        path: path.to_owned(),
+        source: errno.into(),
+    })?;
+    Ok((UnixListener::from(socket), bound))
 }
 
 impl Listener for StreamListener {

@@ -27,10 +27,10 @@ pub(in crate::port) mod trap;
 
 #[cfg(any(target_os = "macos", test))]
 pub use datagram_place::DatagramPlace;
-pub use inherited::{Inherited, InheritedError, inherit};
-pub use listener::StreamListener;
+pub use inherited::{Inherited, InheritedError, given, inherit};
+pub use listener::{StreamListener, listen_at};
 pub use platform::PATH_MAX_BYTES;
 pub use socket_buffers::{BufferShortage, Granted, granted_to_unix_sockets};
-pub use socket_path::{Access, PathError};
+pub use socket_path::{Access, PathError, SocketPath};
 pub use stream::StreamPort;
 pub use stream_connect::StreamConnectPort;

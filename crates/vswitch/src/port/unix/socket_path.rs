@@ -74,7 +74,7 @@ pub enum PathError {
 
 /// A bound socket's path; removed when dropped, if it is still the one that was bound.
 #[derive(Debug)]
-pub(in crate::port) struct SocketPath {
+pub struct SocketPath {
     path: PathBuf,
     identity: Identity,
     owner: Uid,

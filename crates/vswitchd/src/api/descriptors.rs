@@ -1,0 +1,325 @@
+//! The socket by which descriptors pass: HTTP cannot carry them.
+//!
+//! A client connects and writes one line of JSON ([`PassRequest`]). The answer is one line of JSON,
+//! [`PassReply`] or [`ErrorReply`](super::wire::ErrorReply), and with it by `SCM_RIGHTS` the
+//! client's end of a fresh pair of datagram sockets. A client that sends a socket with its line has
+//! that one made a port, and nothing comes back but the line; Lima sends one with no line at all.
+
+use std::io::{self, IoSlice, IoSliceMut, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+use super::right::Right;
+use super::routes::Api;
+use super::served::{Refusal, RefusalKind, Served};
+use super::wire::{ErrorReply, PassReply, PassRequest};
+use crate::config::{Attachment, GivenSocket, NAME_RULE, PortSpec, is_name, station};
+use crate::host::card_pair;
+
+/// No line is longer.
+const LINE_BYTES_MAX: usize = 4096;
+
+/// How many descriptors may come with one piece of a line; one is wanted.
+const DESCRIPTORS_MAX: usize = 4;
+
+/// How long a client may take to write its line, and to take the answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many names are tried for a port that was given none.
+const NAMES_MAX: usize = 4096;
+
+/// Serves one connection.
+pub(super) async fn serve(stream: UnixStream, right: Right, api: &Api) {
+    let answered = match tokio::time::timeout(PATIENCE, receive(&stream)).await {
+        Ok(Ok(asked)) => plug(asked, right, api).await,
+        Ok(Err(Asked::Closed)) | Err(_) => return,
+        Ok(Err(Asked::Wrong(what))) => Err(Refusal::new(RefusalKind::Malformed, what)),
+    };
+    let (line, descriptor, hold) = match answered {
+        Ok(Plugged { reply, theirs, hold }) => {
+            (serde_json::to_vec(&reply), theirs, Some((reply, hold)))
+        }
+        Err(refusal) => (serde_json::to_vec(&ErrorReply { error: refusal.what }), None, None),
+    };
+    let mut line = line.unwrap_or_default();
+    line.push(b'\n');
+    let sent = tokio::time::timeout(PATIENCE, send(&stream, &line, descriptor.as_ref())).await;
+    drop(descriptor);
+    let Some((reply, hold)) = hold else { return };
+    let was_taken = matches!(sent, Ok(Ok(())));
+    if was_taken && !hold {
+        return;
+    }
+    if was_taken {
+        until_closed(&stream).await;
+    }
+    let PassReply { network, port } = reply;
+    // It may be gone already.
+    let _ = api.ask(move |served| served.remove_port(&network, &port)).await;
+}
+
+/// A line, and the socket that came with it.
+struct Line {
+    bytes: Vec<u8>,
+    socket: Option<OwnedFd>,
+}
+
+/// Why there is no line.
+enum Asked {
+    /// The client went.
+    Closed,
+    /// It is too long, or too much came with it.
+    Wrong(&'static str),
+}
+
+/// A port that was added.
+struct Plugged {
+    reply: PassReply,
+    /// The client's end, if it did not bring a socket.
+    theirs: Option<OwnedFd>,
+    hold: bool,
+}
+
+/// Reads to the end of a line, or of what the client sends.
+async fn receive(stream: &UnixStream) -> Result<Line, Asked> {
+    let mut line = Line { bytes: Vec::new(), socket: None };
+    loop {
+        let mut piece = [0; 1024];
+        let (len, sockets) = stream
+            .async_io(Interest::READABLE, || receive_piece(stream, &mut piece))
+            .await
+            .map_err(|_| Asked::Closed)?;
+        for socket in sockets {
+            if line.socket.replace(socket).is_some() {
+                return Err(Asked::Wrong("one descriptor at most is expected"));
+            }
+        }
+        line.bytes.extend_from_slice(&piece[..len]);
+        if let Some(end) = line.bytes.iter().position(|byte| *byte == b'\n') {
+            line.bytes.truncate(end);
+            return Ok(line);
+        }
+        if line.bytes.len() > LINE_BYTES_MAX {
+            return Err(Asked::Wrong("a line of at most 4,096 bytes is expected"));
+        }
+        // Lima's way: a socket, and no more than the byte that has to come with it.
+        if line.socket.is_some() && !line.bytes.starts_with(b"{") {
+            line.bytes.clear();
+            return Ok(line);
+        }
+        if len == 0 {
+            let nothing_came = line.bytes.is_empty() && line.socket.is_none();
+            return if nothing_came { Err(Asked::Closed) } else { Ok(line) };
+        }
+    }
+}
+
+fn receive_piece(stream: &UnixStream, piece: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut came = RecvAncillaryBuffer::new(&mut space);
+    let mut pieces = [IoSliceMut::new(piece)];
+    let received = recvmsg(stream, &mut pieces, &mut came, receive_flags())?;
+    let mut sockets = Vec::new();
+    for message in came.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            sockets.extend(descriptors);
+        }
+    }
+    for socket in &sockets {
+        rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC)?;
+    }
+    Ok((received.bytes, sockets))
+}
+
+/// No program that is started at that moment is to have them; where the system has no such flag,
+/// they are marked right after.
+fn receive_flags() -> RecvFlags {
+    #[cfg(target_os = "linux")]
+    return RecvFlags::CMSG_CLOEXEC;
+    #[cfg(not(target_os = "linux"))]
+    return RecvFlags::empty();
+}
+
+async fn send(stream: &UnixStream, line: &[u8], descriptor: Option<&OwnedFd>) -> io::Result<()> {
+    let mut sent = 0;
+    while sent < line.len() {
+        let with = descriptor.filter(|_| sent == 0);
+        sent +=
+            stream.async_io(Interest::WRITABLE, || send_piece(stream, &line[sent..], with)).await?;
+    }
+    Ok(())
+}
+
+fn send_piece(
+    socket: impl std::os::fd::AsFd,
+    bytes: &[u8],
+    descriptor: Option<&OwnedFd>,
+) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    let descriptor = descriptor.map(|descriptor| [descriptor.as_fd()]);
+    if let Some(descriptor) = &descriptor {
+        with.push(SendAncillaryMessage::ScmRights(descriptor));
+    }
+    Ok(sendmsg(socket, &[IoSlice::new(bytes)], &mut with, send_flags())?)
+}
+
+/// A client that went is an error, not a signal.
+fn send_flags() -> SendFlags {
+    #[cfg(target_os = "linux")]
+    return SendFlags::NOSIGNAL;
+    #[cfg(not(target_os = "linux"))]
+    return SendFlags::empty();
+}
+
+/// Waits until the client closes its end; what it still writes is of no interest.
+async fn until_closed(stream: &UnixStream) {
+    let mut rest = [0; 64];
+    loop {
+        if stream.readable().await.is_err() {
+            return;
+        }
+        match stream.try_read(&mut rest) {
+            Ok(0) => return,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+}
+
+async fn plug(line: Line, right: Right, api: &Api) -> Result<Plugged, Refusal> {
+    if right < Right::Change {
+        let what = "only root and the owner may plug something in";
+        return Err(Refusal::new(RefusalKind::Forbidden, what));
+    }
+    let malformed = |what: String| Refusal::new(RefusalKind::Malformed, what);
+    let request: PassRequest = if line.bytes.iter().all(u8::is_ascii_whitespace) {
+        PassRequest::default()
+    } else {
+        serde_json::from_slice(&line.bytes).map_err(|error| malformed(error.to_string()))?
+    };
+    if let Some(name) = request.name.as_ref().filter(|name| !is_name(name)) {
+        return Err(malformed(format!("\"{name}\" is no name ({NAME_RULE})")));
+    }
+    let mac = request.mac.as_deref().map(station).transpose().map_err(malformed)?;
+    let (ours, theirs) = match line.socket {
+        Some(socket) => (socket, None),
+        None => {
+            let failed = |error: io::Error| {
+                Refusal::new(RefusalKind::Failed, format!("make a pair of sockets: {error}"))
+            };
+            let (ours, theirs) = card_pair().map_err(failed)?;
+            (ours, Some(theirs))
+        }
+    };
+    let (network, hold) = (request.network, request.hold);
+    let attachment = Attachment::Given(GivenSocket::new(ours));
+    let reply = api
+        .ask(move |served| {
+            let network = network.map_or_else(|| only_network(served), Ok)?;
+            match request.name {
+                Some(name) => {
+                    served.add_port(&network, &PortSpec { name: name.clone(), attachment, mac })?;
+                    Ok(PassReply { network, port: name })
+                }
+                None => {
+                    let port = add_named(served, &network, |name| PortSpec {
+                        name,
+                        attachment: attachment.clone(),
+                        mac,
+                    })?;
+                    Ok(PassReply { network, port })
+                }
+            }
+        })
+        .await?;
+    Ok(Plugged { reply, theirs, hold })
+}
+
+fn only_network(served: &dyn Served) -> Result<String, Refusal> {
+    let mut networks = served.ready().networks;
+    if networks.len() == 1 {
+        return Ok(networks.remove(0).network);
+    }
+    let what = format!("there are {} networks: say which one", networks.len());
+    Err(Refusal::new(RefusalKind::Malformed, what))
+}
+
+/// Adds a port by the first name that is free.
+fn add_named(
+    served: &dyn Served,
+    network: &str,
+    spec: impl Fn(String) -> PortSpec,
+) -> Result<String, Refusal> {
+    let networks = served.ready().networks;
+    let taken = networks.iter().find(|of| of.network == network).map(|of| &of.ports);
+    let is_free =
+        |name: &String| taken.is_none_or(|ports| ports.iter().all(|port| port.name != *name));
+    let names = (1..=NAMES_MAX).map(|number| format!("given{number}")).filter(is_free);
+    let mut refused = Refusal::new(RefusalKind::Conflict, "there is no name left for the port");
+    // Somebody else may take the same one at the same time.
+    for name in names.take(16) {
+        match served.add_port(network, &spec(name.clone())) {
+            Ok(()) => return Ok(name),
+            Err(refusal) if refusal.kind == RefusalKind::Conflict => refused = refusal,
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Err(refused)
+}
+
+/// What a client got.
+#[derive(Debug)]
+pub struct Passed {
+    /// What was answered.
+    pub reply: PassReply,
+    /// The other end of the port's socket; `None` when the client gave it one.
+    pub card: Option<OwnedFd>,
+    /// A port that is held goes when this is closed.
+    pub connection: std::os::unix::net::UnixStream,
+}
+
+/// Asks a switch for a port on a socket, as a client: on `socket`, or on one end of a fresh pair of
+/// datagram sockets, the other of which comes back. `path` is that of the socket for descriptors.
+///
+/// # Errors
+/// What the system says, and what the switch does.
+pub fn pass(path: &Path, request: &PassRequest, socket: Option<&OwnedFd>) -> io::Result<Passed> {
+    let mut connection = std::os::unix::net::UnixStream::connect(path)?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    let sent = send_piece(&connection, &line, socket)?;
+    connection.write_all(&line[sent..])?;
+    let mut answer = Vec::new();
+    let mut card = None;
+    while !answer.ends_with(b"\n") {
+        let mut piece = [0; 1024];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut came = RecvAncillaryBuffer::new(&mut space);
+        let mut pieces = [IoSliceMut::new(&mut piece)];
+        let received = recvmsg(&connection, &mut pieces, &mut came, receive_flags())?;
+        for message in came.drain() {
+            if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
+                card = descriptors.next().or(card);
+            }
+        }
+        answer.extend_from_slice(&piece[..received.bytes]);
+        if received.bytes == 0 || answer.len() > LINE_BYTES_MAX {
+            let what = "the switch closed the connection (it may have too many, or have ended)";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        }
+    }
+    if let Ok(ErrorReply { error }) = serde_json::from_slice(&answer) {
+        return Err(io::Error::other(error));
+    }
+    Ok(Passed { reply: serde_json::from_slice(&answer)?, card, connection })
+}

@@ -1,0 +1,120 @@
+//! Ports and links are changed while frames pass between others.
+
+use serde_json::{Value, json};
+use vswitchd::events::{Event, EventRecord};
+
+use crate::Controlled;
+use crate::common::{PATIENCE, Vm, greet, station};
+
+const PAIR: [&str; 2] = ["p0=unixgram:DIR/p0", "p1=unixgram:DIR/p1"];
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// What is told of happenings, in order.
+struct Told(vswitchd::api::client::Pieces, Vec<u8>);
+
+impl Told {
+    fn next(&mut self) -> Event {
+        loop {
+            if let Some(end) = self.1.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.1.drain(..=end).collect();
+                return serde_json::from_slice::<EventRecord>(&line).expect("a record").event;
+            }
+            self.1.extend_from_slice(&self.0.next().expect("more").expect("a piece"));
+        }
+    }
+}
+
+#[test]
+fn a_thousand_ports_come_and_go_beside_frames_and_nothing_is_left() {
+    let of = Controlled::start(1, &PAIR);
+    let vms = [Vm::plug_in(of.dir.path(), 0), Vm::plug_in(of.dir.path(), 1)];
+    greet(&vms);
+    let mut number = 0;
+    let mut exchange = || {
+        vms[0].send(station(1), number, 200);
+        assert_eq!(vms[1].receive(), (station(0), number));
+        vms[1].send(station(0), number, 200);
+        assert_eq!(vms[0].receive(), (station(1), number));
+        number += 1;
+    };
+    let kinds = ["unixgram", "stream"];
+    let change = |round: usize| {
+        let name = format!("hot{}", round % 7);
+        let kind = kinds[round % kinds.len()];
+        let attach = format!("{kind}:{}", of.path(&name).display());
+        let add = json!({ "name": name, "attach": attach, "mac": "52:54:00:00:00:07" });
+        let added: Value =
+            of.client.change("POST", "/v1/networks/test/ports", &add).expect("it is added");
+        assert_eq!(added["name"], json!(name));
+        let path = format!("/v1/networks/test/ports/{name}");
+        of.client.change::<()>("DELETE", &path, &()).expect("it is removed");
+    };
+    change(0);
+    let before = descriptors();
+    let sockets_before = std::fs::read_dir(of.dir.path()).unwrap().count();
+    for round in 0..1000 {
+        change(round);
+        exchange();
+    }
+    assert!(testkit::wait_until(PATIENCE, || descriptors() <= before), "descriptors are left");
+    assert_eq!(std::fs::read_dir(of.dir.path()).unwrap().count(), sockets_before);
+    assert_eq!(of.ports(), ["p0", "p1"]);
+    vms.iter().for_each(Vm::hears_nothing_more);
+    let stats: vswitchd::api::wire::StatsReply = of.client.get("/v1/stats").unwrap();
+    assert!(stats.ports.iter().all(|port| port.unsent_frames == 0), "{stats:?}");
+}
+
+#[test]
+fn a_link_that_is_down_carries_nothing_and_what_happens_is_told() {
+    let of = Controlled::start(1, &PAIR);
+    let mut told = Told(of.client.stream("/v1/events").expect("events"), Vec::new());
+    assert!(matches!(told.next(), Event::Listening { .. }));
+    let vms = [Vm::plug_in(of.dir.path(), 0), Vm::plug_in(of.dir.path(), 1)];
+    greet(&vms);
+    let set = |port: &str, is_up: bool| {
+        let path = format!("/v1/networks/test/ports/{port}/link");
+        of.client.change::<()>("PUT", &path, &json!({ "is_up": is_up })).expect("it is set");
+    };
+    // By the target's link, and by the sender's.
+    for (down, number) in [("p1", 1), ("p0", 3)] {
+        set(down, false);
+        vms[0].send(station(1), number, 60);
+        vms[0].send(vswitch::MacAddr::BROADCAST, number, 60);
+        let dropped = testkit::wait_until(PATIENCE, || {
+            let stats: Value = of.client.get("/v1/stats").unwrap();
+            let ports = stats["ports"].as_array().unwrap().clone();
+            let of_port = ports.iter().find(|port| port["name"] == json!(down)).unwrap();
+            of_port["drops"]["link_down"] == json!(2)
+        });
+        assert!(dropped, "{:?}", of.client.get::<Value>("/v1/stats"));
+        set(down, true);
+        vms[0].send(station(1), number + 1, 60);
+        assert_eq!(vms[1].receive(), (station(0), number + 1), "the first that comes");
+    }
+    let links: Vec<Event> = (0..4).map(|_| told.next()).collect();
+    let link = |port: &str, is_up| Event::LinkChanged {
+        network: "test".to_owned(),
+        port: port.to_owned(),
+        is_up,
+    };
+    assert_eq!(links, [link("p1", false), link("p1", true), link("p0", false), link("p0", true)]);
+
+    let add = json!({ "name": "s", "attach": format!("stream:{}", of.path("s").display()) });
+    let _: Value = of.client.change("POST", "/v1/networks/test/ports", &add).unwrap();
+    let client = std::os::unix::net::UnixStream::connect(of.path("s")).unwrap();
+    let (network, port) = ("test".to_owned(), "s".to_owned());
+    let added = Event::PortAdded { network: network.clone(), port: port.clone() };
+    assert_eq!(told.next(), added);
+    let joined = Event::ClientJoined { network: network.clone(), port: "s.1".to_owned() };
+    assert_eq!(told.next(), joined);
+    drop(client);
+    let Event::PortEnded { port: ended, .. } = told.next() else { panic!("a port ended") };
+    assert_eq!(ended, "s.1");
+    of.client.change::<()>("DELETE", "/v1/networks/test/ports/s", &()).unwrap();
+    assert_eq!(told.next(), Event::PortRemoved { network, port });
+    drop(of.server);
+    assert_eq!(told.next(), Event::Ending);
+}
