@@ -2,25 +2,28 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use command_fds::{CommandFdExt, FdMapping};
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use vswitchd::MacAddr;
 use vswitchd::access::{self, Caller};
-use vswitchd::config::{Attachment, Network, PortSpec, UplinkSpec};
+use vswitchd::api::pass;
+use vswitchd::api::wire::PassRequest;
+use vswitchd::config::{Attachment, GivenSocket, Network, PortSpec, UplinkSpec, descriptor_socket};
 use vswitchd::host::card_pair;
 
 use crate::failure::Failure;
 use crate::host::{self, NetworkOptions};
 use crate::signals;
 
-/// Run a command with its network card on descriptor 3, and a switch for as long as it runs.
+/// Run a command with its network card on descriptor 3: at a switch that runs as long as it does,
+/// or at one that runs already.
 ///
 /// The command's card is a unix datagram socket, one datagram to a frame, as vfkit, krunkit and
 /// QEMU take it. The command runs as the user who called sudo, so that a VM need not run as root.
@@ -34,12 +37,22 @@ pub(crate) struct Arguments {
 
     /// How the network reaches the host's: bridge:BR, iface:IF or none; a bridge takes the options
     /// `,create` (made at the start, undone at the end) and `,member=IF`
-    #[arg(long, value_name = "UPLINK")]
-    uplink: UplinkSpec,
+    #[arg(long, value_name = "UPLINK", required_unless_present = "control")]
+    uplink: Option<UplinkSpec>,
 
     /// More ports of the same network, as in `vswitch run`
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<PortSpec>,
+
+    /// Plug the command into the running switch with this control socket, in its network --network;
+    /// the port goes when the command ends
+    #[arg(long, value_name = "PATH",
+          conflicts_with_all = ["uplink", "ports", "socket_owner", "socket_group", "socket_mode"])]
+    control: Option<PathBuf>,
+
+    /// With --control: the port's name there [default: one that is free]
+    #[arg(long = "name", value_name = "NAME", requires = "control")]
+    port_name: Option<String>,
 
     /// The card's address: frames from any other are dropped
     #[arg(long, value_name = "MAC")]
@@ -62,40 +75,69 @@ pub(crate) const BECOME: &str = "__become";
 
 pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     host::start_logging(arguments.network.log_format);
-    let access = arguments.network.access()?;
     let who = match &arguments.user {
         Some(name) => {
             Some(access::user(name).map_err(|error| Failure::new("choose the user", error))?)
         }
         None => Caller::from_sudo(),
     };
+    match arguments.control.clone() {
+        Some(control) => at_running_switch(&control, arguments, who),
+        None => with_switch(arguments, who),
+    }
+}
+
+/// Runs the command at a switch that another process runs.
+fn at_running_switch(
+    control: &Path,
+    arguments: Arguments,
+    who: Option<Caller>,
+) -> Result<ExitCode, Failure> {
+    let request = PassRequest {
+        network: arguments.network.name,
+        name: arguments.port_name,
+        mac: arguments.mac.map(|mac| mac.to_string()),
+        hold: true,
+    };
+    let caught = signals::catch()?;
+    let failed = |error| {
+        Failure::new(format!("plug into the switch at {}", control.display()), error)
+            .to_do("is a switch running with --control, and is this its path?")
+    };
+    let passed = pass(&descriptor_socket(control), &request, None).map_err(failed)?;
+    let no_card = || Failure::new("plug into the switch", "it answered without a socket");
+    let mut child = spawn(&arguments.command, passed.card.ok_or_else(no_card)?, who)?;
+    let passed_on = caught.on_termination(end_by_signal(&child))?;
+    wait_for_end(&child);
+    // Signals are passed on no more before its number can be another's.
+    passed_on.end();
+    let status = child.wait().map_err(|error| Failure::new("wait for the command", error))?;
+    drop(passed.connection);
+    Ok(exit_code(status))
+}
+
+/// Runs the command and a switch beside it.
+fn with_switch(arguments: Arguments, who: Option<Caller>) -> Result<ExitCode, Failure> {
+    let access = arguments.network.access()?;
     let (ours, theirs) =
         card_pair().map_err(|error| Failure::new("make a pair of sockets", error))?;
-    // As if it had been passed to the switch, which takes it over.
-    fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty()))
-        .map_err(|errno| Failure::new("pass on a socket", errno))?;
     let card = PortSpec {
         name: "cmd".to_owned(),
-        attachment: Attachment::Fd(ours.into_raw_fd()),
+        attachment: Attachment::Given(GivenSocket::new(ours)),
         mac: arguments.mac,
     };
     let ports = [card].into_iter().chain(arguments.ports).collect();
-    let network = Network { name: arguments.network.name, uplink: arguments.uplink, ports, access };
+    let uplink = arguments.uplink.unwrap_or(UplinkSpec::None);
+    let network = Network { name: arguments.network.name(), uplink, ports, access };
     let caught = signals::catch()?;
     let mut service = host::start_on(network, NonZeroUsize::MIN)?;
     let mut child = spawn(&arguments.command, theirs, who)?;
-    let id = rustix::process::Pid::from_child(&child);
-    let pid = Pid::from_raw(id.as_raw_pid());
-    // It may have ended this very moment; then there is nobody to tell. Its number stays its own:
-    // it is reaped only when nobody passes signals on any more.
-    let end_it = move || {
-        let _ = kill(pid, Signal::SIGTERM);
-    };
+    let end_it = end_by_signal(&child);
     let passed_on = caught.on_termination(end_it)?;
     let stop = service.handle();
+    let id = rustix::process::Pid::from_child(&child);
     let waiter = std::thread::spawn(move || {
-        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while waitid(WaitId::Pid(id), ended).is_err_and(|e| e == rustix::io::Errno::INTR) {}
+        wait_for(id);
         stop.stop();
     });
     let ran = service.run().map_err(|error| Failure::new("run the switch", error));
@@ -110,6 +152,25 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     ran?;
     let status = status.map_err(|error| Failure::new("wait for the command", error))?;
     Ok(exit_code(status))
+}
+
+/// What asks a command to end. It may have ended this very moment; then there is nobody to tell.
+/// Its number stays its own: it is reaped only when nobody passes signals on any more.
+fn end_by_signal(child: &Child) -> impl Fn() + Copy + Send + 'static {
+    let pid = Pid::from_raw(rustix::process::Pid::from_child(child).as_raw_pid());
+    move || {
+        let _ = kill(pid, Signal::SIGTERM);
+    }
+}
+
+/// Waits until a command has ended, and leaves it to be reaped.
+fn wait_for_end(child: &Child) {
+    wait_for(rustix::process::Pid::from_child(child));
+}
+
+fn wait_for(id: rustix::process::Pid) {
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while waitid(WaitId::Pid(id), ended).is_err_and(|e| e == rustix::io::Errno::INTR) {}
 }
 
 /// Starts the command as `who`, by way of this program: the change of user happens in the child, by

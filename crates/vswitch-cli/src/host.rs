@@ -15,9 +15,9 @@ use crate::output::table;
 /// How a network is called, logged, and who may use its sockets.
 #[derive(clap::Args, Debug)]
 pub(crate) struct NetworkOptions {
-    /// The network's name
-    #[arg(long = "network", value_name = "NAME", default_value = "default", value_parser = name)]
-    pub(crate) name: String,
+    /// The network's name [default: default; with --control, the only one]
+    #[arg(long = "network", value_name = "NAME", value_parser = name)]
+    pub(crate) name: Option<String>,
 
     /// Who owns the sockets' paths: a name or number [default: the user who called sudo]
     #[arg(long, value_name = "USER")]
@@ -43,6 +43,11 @@ pub(crate) enum LogFormat {
 }
 
 impl NetworkOptions {
+    /// The name of a network that is made.
+    pub(crate) fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| "default".to_owned())
+    }
+
     pub(crate) fn access(&self) -> Result<Access, Failure> {
         let (owner, group) = (self.socket_owner.as_deref(), self.socket_group.as_deref());
         Access::from_options(owner, group, self.socket_mode.as_deref())

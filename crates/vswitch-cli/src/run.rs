@@ -142,7 +142,7 @@ fn one_network(arguments: Arguments) -> Result<Configuration, Failure> {
             .map_err(|error| Failure::new("read the options of the control socket", error))
     });
     Ok(Configuration {
-        networks: vec![Network { name: network.name, uplink, ports, access }],
+        networks: vec![Network { name: network.name(), uplink, ports, access }],
         control: control.transpose()?,
         metrics: arguments.metrics,
     })

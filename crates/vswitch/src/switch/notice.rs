@@ -39,7 +39,9 @@ pub enum Notice<'a> {
 
 /// Who is told.
 #[derive(Default)]
-pub(super) struct Observer(Option<Box<dyn FnMut(&Notice<'_>) + Send>>);
+pub(super) struct Observer(Option<Box<Tell>>);
+
+type Tell = dyn FnMut(&Notice<'_>) + Send;
 
 impl Observer {
     pub(super) fn tell(&mut self, notice: &Notice<'_>) {

@@ -138,7 +138,7 @@ async fn remove_ended(api: Api) {
             Err(RecvError::Lagged(_)) => true,
             Err(RecvError::Closed) => return,
         };
-        if has_ended && api.ask(|served| served.remove_ended()).await.is_err() {
+        if has_ended && api.change(|served| served.remove_ended()).await.is_err() {
             return;
         }
     }

@@ -53,9 +53,11 @@ pub(super) async fn serve(stream: UnixStream, right: Right, api: &Api) {
     let mut line = line.unwrap_or_default();
     line.push(b'\n');
     let sent = tokio::time::timeout(PATIENCE, send(&stream, &line, descriptor.as_ref())).await;
+    let brought = descriptor.is_none();
     drop(descriptor);
     let Some((reply, hold)) = hold else { return };
-    let was_taken = matches!(sent, Ok(Ok(())));
+    // Who brought a socket has the other end, and may be gone.
+    let was_taken = brought || matches!(sent, Ok(Ok(())));
     if was_taken && !hold {
         return;
     }
@@ -64,7 +66,7 @@ pub(super) async fn serve(stream: UnixStream, right: Right, api: &Api) {
     }
     let PassReply { network, port } = reply;
     // It may be gone already.
-    let _ = api.ask(move |served| served.remove_port(&network, &port)).await;
+    let _ = api.change(move |served| served.remove_port(&network, &port)).await;
 }
 
 /// A line, and the socket that came with it.
@@ -224,7 +226,7 @@ async fn plug(line: Line, right: Right, api: &Api) -> Result<Plugged, Refusal> {
     let (network, hold) = (request.network, request.hold);
     let attachment = Attachment::Given(GivenSocket::new(ours));
     let reply = api
-        .ask(move |served| {
+        .change(move |served| {
             let network = network.map_or_else(|| only_network(served), Ok)?;
             match request.name {
                 Some(name) => {

@@ -2,8 +2,9 @@
 //! by which descriptors pass.
 //!
 //! `curl --unix-socket PATH http://vswitch/v1/ports` works, and so does [`client::Client`]. What
-//! there is to ask is in [`openapi`], which the server tells at `/v1/openapi.json`. Who may ask is
-//! decided by the socket's mode and by who is at the other end ([`crate::config::ControlSettings`]).
+//! there is to ask is in [`openapi()`], which the server tells at `/v1/openapi.json`. Who may ask
+//! is decided by the socket's mode and by who is at the other end
+//! ([`ControlSettings`](crate::config::ControlSettings)).
 //!
 //! All of it runs on threads of its own. What a client wants of a loop is a bounded command in the
 //! loop's queue; counters are asked for at most [`REPORTS_PER_SECOND`] times a second, however many
@@ -20,7 +21,7 @@ use std::{fmt, io};
 use tokio::sync::oneshot;
 use vswitch::port::unix::{PathError, SocketPath, listen_at};
 
-use crate::config::Configuration;
+use crate::config::{Configuration, descriptor_socket};
 use crate::platform::Platform;
 use crate::report::Applied;
 use crate::service::Control;
@@ -105,7 +106,7 @@ impl Server {
                 Ok::<_, PathError>(listener)
             };
             let (http, descriptors) =
-                (listen(settings.socket.clone())?, listen(settings.descriptor_socket())?);
+                (listen(settings.socket.clone())?, listen(descriptor_socket(&settings.socket))?);
             let rights = Rights::of(settings);
             sockets.control = Some(ControlSockets { http, descriptors, rights });
         }

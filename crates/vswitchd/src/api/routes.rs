@@ -54,9 +54,12 @@ pub(super) struct Api {
     served: Arc<dyn Served>,
     events: Events,
     started: Instant,
-    /// The last counters, and when they were had.
-    counters: Arc<tokio::sync::Mutex<Option<(Instant, Arc<Report>)>>>,
+    /// The last.
+    counters: Arc<tokio::sync::Mutex<Option<Known>>>,
 }
+
+/// Counters, and when they were had.
+type Known = (Instant, Arc<Report>);
 
 type Answer<T> = Result<T, Refusal>;
 
@@ -79,6 +82,16 @@ impl Api {
         asked.unwrap_or_else(|_| {
             Err(Refusal::new(RefusalKind::Failed, "a panic in the switch (its log says where)"))
         })
+    }
+
+    /// The same of a change: whoever asks from then on is told of it.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&dyn Served) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let done = self.ask(what).await;
+        *self.counters.lock().await = None;
+        done
     }
 
     async fn ready(&self) -> Answer<Ready> {
@@ -231,7 +244,7 @@ async fn set_uplink(
 ) -> Answer<Json<NetworkReply>> {
     let uplink: UplinkSpec = read(body)?.uplink.parse().map_err(malformed)?;
     let name = network.clone();
-    api.ask(move |served| served.set_uplink(&name, &uplink)).await?;
+    api.change(move |served| served.set_uplink(&name, &uplink)).await?;
     Ok(Json(network_reply(find_network(api.ready().await?, &network)?)))
 }
 
@@ -278,9 +291,8 @@ async fn add_port(
 ) -> Answer<(StatusCode, Json<PortReply>)> {
     let spec = port_spec(read(body)?)?;
     let (at, port) = (network.clone(), spec.name.clone());
-    api.ask(move |served| served.add_port(&at, &spec)).await?;
-    // Asked for anew: those that are at hand do not have it.
-    let report = api.ask(|served| served.report()).await?;
+    api.change(move |served| served.add_port(&at, &spec)).await?;
+    let report = api.report().await?;
     let reply = find_port(&find_network(api.ready().await?, &network)?, &report, &port)?;
     Ok((StatusCode::CREATED, Json(reply)))
 }
@@ -321,7 +333,7 @@ async fn remove_port(
     State(api): State<Api>,
     Path((network, port)): Path<(String, String)>,
 ) -> Answer<StatusCode> {
-    api.ask(move |served| served.remove_port(&network, &port)).await?;
+    api.change(move |served| served.remove_port(&network, &port)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -347,7 +359,7 @@ async fn set_link(
     body: Result<Json<SetLink>, JsonRejection>,
 ) -> Answer<StatusCode> {
     let SetLink { is_up } = read(body)?;
-    api.ask(move |served| served.set_link(&network, &port, is_up)).await?;
+    api.change(move |served| served.set_link(&network, &port, is_up)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -435,13 +447,13 @@ async fn events(State(api): State<Api>) -> Response {
     path = "/v1/reload",
     responses(
         (status = 200, body = Applied),
-        (status = 400, description = "The file has a mistake; nothing was changed", body = ErrorReply),
+        (status = 400, description = "Nothing was changed", body = ErrorReply),
         (status = 403, body = ErrorReply),
         (status = 409, body = ErrorReply),
     ),
 )]
 async fn reload(State(api): State<Api>) -> Answer<Json<Applied>> {
-    Ok(Json(api.ask(|served| served.reload()).await?))
+    Ok(Json(api.change(|served| served.reload()).await?))
 }
 
 /// Of which network.

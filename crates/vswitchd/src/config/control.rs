@@ -1,6 +1,6 @@
 //! Where a running switch is asked and changed, and by whom.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::Gid;
 
@@ -34,12 +34,12 @@ impl ControlSettings {
         let readers = if group.is_some() { access.group } else { None };
         Ok(Self { socket, access, readers })
     }
+}
 
-    /// Where descriptors are passed.
-    #[must_use]
-    pub fn descriptor_socket(&self) -> PathBuf {
-        let mut path = self.socket.clone().into_os_string();
-        path.push(".fd");
-        path.into()
-    }
+/// Where descriptors pass that are for the switch whose control socket is at `control`.
+#[must_use]
+pub fn descriptor_socket(control: &Path) -> PathBuf {
+    let mut path = control.to_owned().into_os_string();
+    path.push(".fd");
+    path.into()
 }

@@ -11,7 +11,7 @@ mod port;
 mod uplink;
 
 pub use check::{Conflict, Place, UPLINK_NAME, check};
-pub use control::ControlSettings;
+pub use control::{ControlSettings, descriptor_socket};
 pub use given::GivenSocket;
 pub(crate) use port::station;
 pub use port::{Attachment, AttachmentParseError, PortParseError, PortSpec};

@@ -63,8 +63,9 @@ impl<P: Platform> Desk<P> {
         Ok(())
     }
 
-    /// Makes of what is up what is wanted. What is as it is wanted is not touched, nor are the ports
-    /// that clients added; what cannot be had is told and left out, to be tried again the next time.
+    /// Makes of what is up what is wanted. What is as it is wanted is not touched, nor are the
+    /// ports that clients added; what cannot be had is told and left out, to be tried again the
+    /// next time.
     ///
     /// # Errors
     /// [`ServiceError::Conflict`], and nothing is changed then; [`ServiceError::Ended`].

@@ -234,8 +234,8 @@ impl<U> NetworkUp<U> {
         self.ports.iter().filter(|port| port.is_hot).map(|port| &port.spec)
     }
 
-    /// Some of the addresses that a network's part in one loop knows: from place `from` of its table
-    /// on, looking at `most` places.
+    /// Some of the addresses that a network's part in one loop knows: from place `from` of its
+    /// table on, looking at `most` places.
     pub(super) fn addresses<P: Poller>(
         &self,
         reach: &mut impl Reach<P>,

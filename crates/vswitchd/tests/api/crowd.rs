@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use vswitchd::api::client::Client;
 use vswitchd::api::wire::{AddressesReply, StatsReply};
 
-use crate::Controlled;
+use crate::common::controlled::Controlled;
 use crate::common::{PATIENCE, Vm, greet, station};
 
 /// Clients that ask for something and never read the answer, and others that ask all the time: the

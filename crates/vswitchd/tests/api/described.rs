@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vswitchd::api::client::{Client, ClientError};
 use vswitchd::config::Configuration;
 
-use crate::Controlled;
+use crate::common::controlled::Controlled;
 use crate::common::network;
 
 /// The description, and which of its answers were seen.

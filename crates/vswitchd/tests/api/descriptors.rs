@@ -1,16 +1,14 @@
 //! Descriptors pass both ways, and what is no request leaves nothing behind.
 
-use std::io::{IoSlice, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::time::Duration;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use vswitchd::api::pass;
 use vswitchd::api::wire::PassRequest;
 
-use crate::Controlled;
+use crate::common::controlled::Controlled;
 use crate::common::{PATIENCE, frame, station};
 
 fn request(name: Option<&str>, hold: bool) -> PassRequest {
@@ -32,10 +30,6 @@ fn talk(one: &UnixDatagram, two: &UnixDatagram) {
         let len = to.recv(&mut buffer).expect("a frame");
         assert_eq!(buffer[..len], sent);
     }
-}
-
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 #[test]
@@ -92,53 +86,4 @@ fn a_socket_without_a_word_is_a_port() {
     drop((connection, theirs));
     assert!(testkit::wait_until(PATIENCE, || of.ports() == ["p0", "given1"]));
     drop(ours);
-}
-
-#[test]
-fn what_is_no_request_adds_nothing_and_leaves_nothing() {
-    let of = Controlled::start(1, &["p0=unixgram:DIR/p0"]);
-    let path = of.path("c.fd");
-    // A first one, so that whatever is opened once is open.
-    drop(pass(&path, &request(Some("vm"), true), None));
-    assert!(testkit::wait_until(PATIENCE, || of.ports() == ["p0"]));
-    let before = descriptors();
-
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let inet = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let refused = pass(&path, &request(None, false), Some(&inet.into())).unwrap_err();
-    assert!(refused.to_string().contains("is no unix socket"), "{refused}");
-    let file = std::fs::File::open("/dev/null").unwrap();
-    let refused = pass(&path, &request(None, false), Some(&file.into())).unwrap_err();
-    assert!(refused.to_string().contains("descriptor"), "{refused}");
-    drop(listener);
-
-    for (line, why) in [
-        (&b"{\"colour\":1}\n"[..], "unknown field"),
-        (b"[]\n", "invalid"),
-        (b"{\"name\":\"a b\"}\n", "is no name"),
-        (b"{\"network\":\"nobody\"}\n", "no network nobody"),
-        (b"{\"mac\":\"ff:ff:ff:ff:ff:ff\"}\n", "no station's"),
-        (&[b'x'; 5000], "4,096 bytes"),
-        (b"\xff\xfe\n", "expected"),
-    ] {
-        let mut connection = UnixStream::connect(&path).unwrap();
-        connection.write_all(line).unwrap();
-        let mut answer = String::new();
-        connection.set_read_timeout(Some(PATIENCE)).unwrap();
-        connection.read_to_string(&mut answer).expect("an answer, and the end");
-        assert!(answer.contains("error") && answer.contains(why), "{answer}");
-    }
-    // Two sockets at once; connections that say nothing.
-    let pair = UnixDatagram::pair().unwrap();
-    let connection = UnixStream::connect(&path).unwrap();
-    let two = [pair.0.as_raw_fd(), pair.1.as_raw_fd()];
-    let rights = [ControlMessage::ScmRights(&two)];
-    let line = [IoSlice::new(b"{}\n")];
-    sendmsg::<()>(connection.as_raw_fd(), &line, &rights, MsgFlags::empty(), None).unwrap();
-    drop((connection, pair));
-    let silent: Vec<UnixStream> = (0..100).map(|_| UnixStream::connect(&path).unwrap()).collect();
-    drop(silent);
-    assert_eq!(of.ports(), ["p0"]);
-    let gone = testkit::wait_until(PATIENCE + Duration::from_secs(5), || descriptors() <= before);
-    assert!(gone, "{} descriptors were open before, and now {}", before, descriptors());
 }

@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::Controlled;
+use crate::common::controlled::Controlled;
 
 /// What `curl` is answered, as a user and group of these numbers.
 fn status_as(of: &Controlled, (uid, gid): (u32, u32), method: &str, path: &str) -> String {

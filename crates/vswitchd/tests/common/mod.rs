@@ -1,6 +1,8 @@
 //! What the tests of a running service on Linux share: the service, and VMs on its datagram ports.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod controlled;
+
 use std::num::NonZeroUsize;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;

@@ -1,16 +1,12 @@
-//! Ports and links are changed while frames pass between others.
+//! A link is taken down and up, and what happens is told.
 
 use serde_json::{Value, json};
 use vswitchd::events::{Event, EventRecord};
 
-use crate::Controlled;
+use crate::common::controlled::Controlled;
 use crate::common::{PATIENCE, Vm, greet, station};
 
 const PAIR: [&str; 2] = ["p0=unixgram:DIR/p0", "p1=unixgram:DIR/p1"];
-
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
 
 /// What is told of happenings, in order.
 struct Told(vswitchd::api::client::Pieces, Vec<u8>);
@@ -25,46 +21,6 @@ impl Told {
             self.1.extend_from_slice(&self.0.next().expect("more").expect("a piece"));
         }
     }
-}
-
-#[test]
-fn a_thousand_ports_come_and_go_beside_frames_and_nothing_is_left() {
-    let of = Controlled::start(1, &PAIR);
-    let vms = [Vm::plug_in(of.dir.path(), 0), Vm::plug_in(of.dir.path(), 1)];
-    greet(&vms);
-    let mut number = 0;
-    let mut exchange = || {
-        vms[0].send(station(1), number, 200);
-        assert_eq!(vms[1].receive(), (station(0), number));
-        vms[1].send(station(0), number, 200);
-        assert_eq!(vms[0].receive(), (station(1), number));
-        number += 1;
-    };
-    let kinds = ["unixgram", "stream"];
-    let change = |round: usize| {
-        let name = format!("hot{}", round % 7);
-        let kind = kinds[round % kinds.len()];
-        let attach = format!("{kind}:{}", of.path(&name).display());
-        let add = json!({ "name": name, "attach": attach, "mac": "52:54:00:00:00:07" });
-        let added: Value =
-            of.client.change("POST", "/v1/networks/test/ports", &add).expect("it is added");
-        assert_eq!(added["name"], json!(name));
-        let path = format!("/v1/networks/test/ports/{name}");
-        of.client.change::<()>("DELETE", &path, &()).expect("it is removed");
-    };
-    change(0);
-    let before = descriptors();
-    let sockets_before = std::fs::read_dir(of.dir.path()).unwrap().count();
-    for round in 0..1000 {
-        change(round);
-        exchange();
-    }
-    assert!(testkit::wait_until(PATIENCE, || descriptors() <= before), "descriptors are left");
-    assert_eq!(std::fs::read_dir(of.dir.path()).unwrap().count(), sockets_before);
-    assert_eq!(of.ports(), ["p0", "p1"]);
-    vms.iter().for_each(Vm::hears_nothing_more);
-    let stats: vswitchd::api::wire::StatsReply = of.client.get("/v1/stats").unwrap();
-    assert!(stats.ports.iter().all(|port| port.unsent_frames == 0), "{stats:?}");
 }
 
 #[test]
