@@ -24,6 +24,7 @@ pub(super) fn cases(times: Times) -> Vec<Case> {
     cases.push(many(times, 32));
     cases.push(idle_neighbours(times));
     cases.push(flooder(times));
+    cases.push(control_clients(times));
     cases
 }
 
@@ -173,6 +174,21 @@ fn idle_neighbours(times: Times) -> Case {
             Contender::new(Subject::Vswitch, wiring(0), load()).called("none idle"),
         ],
         targets: vec![Target::ratio(CpuMicrosPerFrame, &[1], Bound::AtMost(1.05))],
+        quick: false,
+    }
+}
+
+/// Two hundred clients at the control socket: half of them ask for the counters once a second, half
+/// listen for events and never read.
+fn control_clients(times: Times) -> Case {
+    let load = || Load::Saturate(times.saturate(&[(0, 1)], 1514));
+    let contender = |subject| Contender::new(subject, wiring(2, 1514), load());
+    Case {
+        name: "datagrams-control-clients".to_owned(),
+        what: "unixgram to unixgram, one way, 1514 B, with 200 clients at the control socket"
+            .to_owned(),
+        contenders: vec![contender(Subject::VswitchAsked), contender(Subject::Vswitch)],
+        targets: vec![Target::ratio(KiloframesPerSecond, &[1], Bound::AtLeast(0.95))],
         quick: false,
     }
 }

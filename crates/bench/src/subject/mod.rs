@@ -1,6 +1,7 @@
 //! What is measured: the switch, its yardsticks and its peers, each wired the same way.
 
 mod bridge;
+mod crowd;
 mod direct;
 mod guests;
 mod ovs;
@@ -28,6 +29,8 @@ pub(crate) enum Subject {
     Vswitch,
     /// The switch, spinning instead of sleeping (`--busy-poll`).
     VswitchBusy,
+    /// The switch, with two hundred clients at its control socket.
+    VswitchAsked,
     /// A bare relay with this many frames to a call.
     Relay {
         /// Frames to a call.
@@ -51,6 +54,7 @@ impl Subject {
         match self {
             Self::Vswitch => "vswitch".to_owned(),
             Self::VswitchBusy => "vswitch --busy-poll".to_owned(),
+            Self::VswitchAsked => "vswitch --control".to_owned(),
             Self::Relay { batch } => format!("relay {batch}"),
             Self::VnetRelay => "relay vnet".to_owned(),
             Self::Vde => "vde_switch".to_owned(),
@@ -77,6 +81,7 @@ impl Subject {
         match self {
             Self::Vswitch => vswitch::start(wiring, programs, &[]),
             Self::VswitchBusy => vswitch::start(wiring, programs, &["--busy-poll"]),
+            Self::VswitchAsked => vswitch::start_with_crowd(wiring, programs),
             Self::Relay { batch } => relay::start(wiring, programs, batch, false),
             Self::VnetRelay => relay::start(wiring, programs, 32, true),
             Self::Vde => vde::start(wiring),
@@ -113,6 +118,8 @@ pub(crate) struct Rig {
     pub(crate) guests: Option<Guests>,
     /// Namespaces that nobody else holds.
     keep: Vec<Arc<Namespace>>,
+    /// Who asks the switch while it is measured.
+    crowd: Option<crowd::Crowd>,
     directory: tempfile::TempDir,
 }
 
@@ -137,6 +144,7 @@ impl Rig {
             hosts: None,
             guests: None,
             keep: Vec::new(),
+            crowd: None,
             directory,
         })
     }

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use super::crowd::Crowd;
 use super::wiring::{self, ADDRESSES, Wiring, datagram_place, socket_path};
 use super::{Card, Guests, Hosts, Programs, Rig, relay_process};
-use crate::failure::Result;
+use crate::failure::{Result, Trying as _};
 use crate::load::Place;
 use crate::system::namespace::Namespace;
 use crate::system::process::Process;
@@ -65,6 +66,16 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, options: &[&str]) -> R
             relay_process::plug_a_guest(&mut rig, programs, host, inwards)?;
         }
     }
+    Ok(rig)
+}
+
+/// The same, with clients at its control socket.
+pub(super) fn start_with_crowd(wiring: &Wiring, programs: &Programs) -> Result<Rig> {
+    let directory = tempfile::Builder::new().prefix("vswc").tempdir();
+    let directory = directory.trying("make a directory for the control socket")?;
+    let control = directory.path().join("control");
+    let mut rig = start(wiring, programs, &["--control", &control.to_string_lossy()])?;
+    rig.crowd = Some(Crowd::gather(&control, directory)?);
     Ok(rig)
 }
 
