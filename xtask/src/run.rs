@@ -11,10 +11,14 @@ mod checks;
 mod counters;
 mod host;
 mod network;
+#[cfg(target_os = "linux")]
+mod operations;
 pub(crate) mod process;
 mod qemu;
 mod setting;
 mod simulated;
+#[cfg(target_os = "linux")]
+mod steady;
 mod switch;
 mod transfer;
 mod virtual_machine;
@@ -30,7 +34,9 @@ use setting::Setting;
 /// its own; without root, and with `--kernel sim` everywhere, the macOS switch runs on a simulated
 /// XNU in virtual time.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples: cargo xtask run --guests qemu; cargo xtask run --kernel sim")]
+#[command(
+    after_help = "Examples: cargo xtask run --guests qemu; cargo xtask run --operate; cargo xtask run --kernel sim"
+)]
 pub(crate) struct Arguments {
     /// Whose kernel the switch runs on [default: this machine's, where it may]
     #[arg(long, value_enum)]
@@ -44,6 +50,9 @@ pub(crate) struct Arguments {
     /// Who is plugged in
     #[arg(long, value_enum, default_value = "built-in")]
     guests: Guests,
+    /// Change the switch in every way while guests under QEMU use it
+    #[arg(long)]
+    operate: bool,
     /// Build the switch with optimisation
     #[arg(long)]
     release: bool,
@@ -85,16 +94,15 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     if kernel(arguments.kernel) == Kernel::Sim {
         return simulated::run(arguments.macos, arguments.seed);
     }
-    if cfg!(target_os = "macos") && matches!(arguments.guests, Guests::Qemu) {
+    if cfg!(target_os = "macos") && (arguments.operate || matches!(arguments.guests, Guests::Qemu))
+    {
         let why = "they are Linux guests in a namespace of Linux; use --guests built-in";
         return Err(Failure::new("run QEMU guests on a Mac", why));
     }
     let workspace = Workspace::load()?;
     let program = workspace.build_program("vswitch-cli", "vswitch", arguments.release)?;
-    let image = match arguments.guests {
-        Guests::BuiltIn => None,
-        Guests::Qemu => Some(GuestImage::make(&workspace)?),
-    };
+    let has_image = arguments.operate || matches!(arguments.guests, Guests::Qemu);
+    let image = has_image.then(|| GuestImage::make(&workspace)).transpose()?;
     let directory = tempfile::Builder::new()
         .prefix("vsw")
         .tempdir()
@@ -104,6 +112,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     let setting = Setting { program, directory, host };
     let outcome = match image {
         None => built_in::run(&setting),
+        #[cfg(target_os = "linux")]
+        Some(image) if arguments.operate => operations::run(&setting, &image),
         Some(image) => qemu::run(&setting, &image),
     };
     // Also when a check failed.

@@ -29,6 +29,17 @@ impl Switch {
         for port in ports {
             command.args(["--port", port]);
         }
+        Self::of(command)
+    }
+
+    /// Starts `program run` with a configuration file, and waits until it is ready.
+    pub(super) fn configured(program: &Path, file: &Path) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["run", "--config"]).arg(file);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Result<Self> {
         // The guests are this process's, also when a user's sudo started it: the user would get the
         // ports' sockets, and root's guests no answer from there.
         command.env_remove("SUDO_UID").env_remove("SUDO_GID");
@@ -58,13 +69,18 @@ impl Switch {
     }
 }
 
-/// The next JSON line of the switch, which must be this event.
+/// The next JSON line of the switch with this event; those before it that say what was reloaded are
+/// passed over.
 fn event(process: &Process, name: &str) -> Result<Value> {
-    let line = process.expect("{", WORD_MAX)?;
-    let value: Value = serde_json::from_str(&format!("{{{line}"))
-        .map_err(|error| process.failure(&format!("its line is not JSON: {error}")))?;
-    match value["event"] == name {
-        true => Ok(value),
-        false => Err(process.failure(&format!("no {name:?} event"))),
+    loop {
+        let line = process.expect("{", WORD_MAX)?;
+        let value: Value = serde_json::from_str(&format!("{{{line}"))
+            .map_err(|error| process.failure(&format!("its line is not JSON: {error}")))?;
+        if value["event"] == name {
+            return Ok(value);
+        }
+        if value["event"] != "reloaded" {
+            return Err(process.failure(&format!("no {name:?} event")));
+        }
     }
 }

@@ -29,6 +29,18 @@ impl Host {
             return Ok(None);
         }
         namespace::enter()?;
+        Self(()).restore_bridge()?;
+        Ok(Some(Self(())))
+    }
+
+    /// Deletes the bridge, with whoever is in it.
+    pub(crate) fn destroy_bridge(&self) -> Result<()> {
+        let deleted = Interfaces::open().and_then(|mut interfaces| interfaces.destroy(BRIDGE));
+        deleted.map_err(|error| Failure::new("delete the bridge", error))
+    }
+
+    /// Makes the bridge, with its addresses.
+    pub(crate) fn restore_bridge(&self) -> Result<()> {
         let fail = |error: ifctl::Error| Failure::new("make a bridge", error);
         let mut interfaces = Interfaces::open().map_err(fail)?;
         interfaces.create_bridge(BRIDGE).map_err(fail)?;
@@ -36,7 +48,7 @@ impl Host {
             interfaces.add_address(BRIDGE, address, bits).map_err(fail)?;
         }
         interfaces.set_up(BRIDGE, true).map_err(fail)?;
-        Ok(Some(Self(())))
+        Ok(())
     }
 
     /// The bridge's name.

@@ -1,0 +1,267 @@
+//! A switch that is changed in every way while it runs: two networks, four virtual machines of
+//! three kinds, and a flow between two unrelated ports that must not notice.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::checks::Checks;
+use super::network::{A, B, C, D, HOST, Station};
+use super::setting::Setting;
+use super::steady::Steady;
+use super::switch::Switch;
+use super::virtual_machine::{Attachment, VirtualMachine};
+use crate::failure::{Failure, Result};
+use crate::guest_image::GuestImage;
+
+/// Runs every check and prints the table.
+pub(super) fn run(setting: &Setting, image: &GuestImage) -> Result<()> {
+    let mut checks = Checks::begin("vswitch, changed while four Linux guests under QEMU use it");
+    if setting.host.is_none() {
+        checks.leave_out("everything", "there is no network of its own to make a bridge in");
+        return checks.end();
+    }
+    Scenario { setting, image }.run(&mut checks)?;
+    checks.end()
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Scenario<'a> {
+    setting: &'a Setting,
+    image: &'a GuestImage,
+}
+
+/// Pings of one check.
+const PINGS: u32 = 3;
+
+/// How long something that is lost may take to be there again.
+const REPAIRED_MAX: Duration = Duration::from_secs(10);
+
+/// How many ports are added and removed.
+const HOT_PORTS: usize = 50;
+
+/// Two guests in each network, by datagrams, by a stream and by a descriptor.
+struct Guests {
+    a: VirtualMachine,
+    b: VirtualMachine,
+    c: VirtualMachine,
+    d: VirtualMachine,
+}
+
+impl Scenario<'_> {
+    fn run(self, checks: &mut Checks) -> Result<()> {
+        let before = self.setting.interfaces()?;
+        checks.section("Start");
+        self.write_configuration(false)?;
+        let start = || Switch::configured(&self.setting.program, &self.configuration());
+        let Some(switch) = checks
+            .attempt("the switch is ready", || start().map(|switch| ("two networks", switch)))
+        else {
+            return Ok(());
+        };
+        let Some(mut guests) = checks.attempt("four guests have booted", || self.boot()) else {
+            return Ok(());
+        };
+        let begin = || {
+            let ports = [self.setting.socket("x"), self.setting.socket("y")];
+            let ports = [ports[0].as_path(), ports[1].as_path()];
+            let steady = Steady::start(self.setting.directory.path(), ports)?;
+            Ok((format!("{} frames/s, half of what goes", steady.rate), steady))
+        };
+        let Some(steady) = checks.attempt("numbered datagrams run", begin) else { return Ok(()) };
+
+        checks.section("Everybody reaches who is in the same network, and nobody else");
+        self.ping_everyone(checks, &mut guests);
+        checks.section("Changes");
+        checks.check("ports are added and removed", || self.hot_ports());
+        checks.check("a link is taken down and up", || self.link(&mut guests));
+        checks.check("the configuration is read again", || self.reload());
+        checks.section("The bridge under it is destroyed, and restored");
+        checks.check("a ↔ host again", || self.destroy_the_bridge(&mut guests));
+        checks.section("Afterwards");
+        self.ping_everyone(checks, &mut guests);
+        checks.check("no datagram was lost", || no_loss(steady));
+        checks.check("the guests power off", || guests.power_off());
+        let stop = || switch.stop().map(|_| "");
+        checks.check("the switch stops at SIGTERM", stop);
+        checks.check("nothing is left", || self.nothing_is_left(&before));
+        Ok(())
+    }
+
+    fn configuration(self) -> PathBuf {
+        self.setting.directory.path().join("vswitch.toml")
+    }
+
+    /// Two networks; with one port more, if `has_more`.
+    fn write_configuration(self, has_more: bool) -> Result<()> {
+        let more = "[[network.port]]\nname = \"more\"\nattach = \"stream:more.sock\"\n";
+        let text = format!(
+            "[control]\nsocket = \"control.sock\"\n\n[metrics]\nlisten = \"127.0.0.1:9477\"\n\n\
+             [[network]]\nname = \"lan\"\nuplink = \"{}\"\n\
+             [[network.port]]\nname = \"a\"\nattach = \"unixgram:a.sock\"\n\n\
+             [[network]]\nname = \"lab\"\n\
+             [[network.port]]\nname = \"b\"\nattach = \"stream:b.sock\"\n\
+             [[network.port]]\nname = \"d\"\nattach = \"unixgram:d.sock\"\n\
+             [[network.port]]\nname = \"x\"\nattach = \"unixgram:x.sock\"\n\
+             [[network.port]]\nname = \"y\"\nattach = \"unixgram:y.sock\"\n{}",
+            self.setting.uplink(),
+            if has_more { more } else { "" }
+        );
+        std::fs::write(self.configuration(), text)
+            .map_err(|error| Failure::new("write the configuration", error))
+    }
+
+    /// `vswitch` as a person calls it.
+    fn vswitch(self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.setting.program);
+        command.args(words).env("VSWITCH_CONTROL", self.setting.directory.path().join(CONTROL));
+        command
+    }
+
+    /// What it answers.
+    fn ask(self, words: &[&str]) -> Result<String> {
+        let shown = format!("vswitch {}", words.join(" "));
+        let output = self.vswitch(words).output();
+        let output: Output = output.map_err(|error| Failure::new(&shown, error))?;
+        if !output.status.success() {
+            return Err(Failure::new(shown, String::from_utf8_lossy(&output.stderr).trim()));
+        }
+        String::from_utf8(output.stdout).map_err(|error| Failure::new(shown, error))
+    }
+
+    fn ask_json(self, words: &[&str]) -> Result<Value> {
+        let text = self.ask(words)?;
+        serde_json::from_str(&text)
+            .map_err(|error| Failure::new(format!("vswitch {}", words.join(" ")), error))
+    }
+
+    fn boot(self) -> Result<(String, Guests)> {
+        let path = |name: &str| self.setting.socket(name).display().to_string();
+        let datagrams = |station: Station| {
+            let own = path(&format!("{}-vm", station.name));
+            let attachment = Attachment::Datagram { own, port: path(station.name) };
+            VirtualMachine::start(self.image, station, &attachment, None)
+        };
+        let stream = Attachment::Stream { port: path("b") };
+        let control = self.setting.directory.path().join(CONTROL).display().to_string();
+        let mut exec = Command::new(&self.setting.program);
+        exec.args(["exec", "--control", &control, "--network", "lan", "--name", "c", "--"]);
+        let guests = Guests {
+            a: datagrams(A)?,
+            b: VirtualMachine::start(self.image, B, &stream, None)?,
+            c: VirtualMachine::start(self.image, C, &Attachment::Descriptor(3), Some(exec))?,
+            d: datagrams(D)?,
+        };
+        let all = [&guests.a, &guests.b, &guests.c, &guests.d].into_iter();
+        let times = all.map(VirtualMachine::wait_ready).collect::<Result<Vec<_>>>()?;
+        Ok((format!("seconds in each: {}", times.join(", ")), guests))
+    }
+
+    fn ping_everyone(self, checks: &mut Checks, guests: &mut Guests) {
+        checks.check("a (unixgram) ↔ host", || ping(&mut guests.a, HOST));
+        checks.check("a ↔ c (a descriptor)", || ping(&mut guests.a, C));
+        checks.check("b (stream) ↔ d (unixgram)", || ping(&mut guests.b, D));
+        checks.check("a does not reach d", || match ping(&mut guests.a, D) {
+            Err(_) => Ok("another network"),
+            Ok(_) => Err(Failure::new("ping", "an answer from the other network")),
+        });
+    }
+
+    fn hot_ports(self) -> Result<String> {
+        for number in 0..HOT_PORTS {
+            let path = self.setting.socket("hot").display().to_string();
+            let kind = ["unixgram", "stream"][number % 2];
+            self.ask(&["port", "add", "--network", "lan", &format!("hot={kind}:{path}")])?;
+            let ports = self.ask_json(&["ports", "--network", "lan", "--json"])?;
+            let names = ports.as_array().into_iter().flatten().map(|port| &port["name"]);
+            if !names.into_iter().any(|name| name == "hot") {
+                return Err(Failure::new("vswitch ports", "the port is not there"));
+            }
+            self.ask(&["port", "remove", "lan/hot"])?;
+        }
+        Ok(format!("{HOT_PORTS} times"))
+    }
+
+    fn link(self, guests: &mut Guests) -> Result<&'static str> {
+        self.ask(&["port", "down", "lan/c"])?;
+        if ping(&mut guests.a, C).is_ok() {
+            return Err(Failure::new("vswitch port down", "the guest is reached still"));
+        }
+        self.ask(&["port", "up", "lan/c"])?;
+        ping(&mut guests.a, C)?;
+        Ok("lan/c")
+    }
+
+    fn reload(self) -> Result<String> {
+        for (has_more, change) in [(true, "added"), (false, "removed")] {
+            self.write_configuration(has_more)?;
+            let applied = self.ask_json(&["reload", "--json"])?;
+            if applied[change] != serde_json::json!(["lab/more"]) {
+                return Err(Failure::new("vswitch reload", applied));
+            }
+        }
+        Ok("one port added, and removed".to_owned())
+    }
+
+    /// It is another's bridge: that comes back, and the switch joins it again.
+    fn destroy_the_bridge(self, guests: &mut Guests) -> Result<String> {
+        let Some(host) = &self.setting.host else { return Ok(String::new()) };
+        host.destroy_bridge()?;
+        let started = std::time::Instant::now();
+        host.restore_bridge()?;
+        loop {
+            if guests.a.ping(HOST.ipv4(), 1).is_ok() {
+                host.wait_for_addresses()?;
+                ping(&mut guests.a, HOST)?;
+                return Ok(format!("after {:.1} s", started.elapsed().as_secs_f64()));
+            }
+            if started.elapsed() > REPAIRED_MAX {
+                return Err(Failure::new("ping the host", "the bridge was not joined again"));
+            }
+        }
+    }
+
+    fn nothing_is_left(self, before: &[String]) -> Result<String> {
+        let after = self.setting.interfaces()?;
+        if after != before {
+            return Err(Failure::new("compare", format!("before {before:?}, after {after:?}")));
+        }
+        let names = ["a", "b", "d", "x", "y", "hot", "more"].map(|name| self.setting.socket(name));
+        let control =
+            [CONTROL, "control.sock.fd"].map(|name| self.setting.directory.path().join(name));
+        match names.iter().chain(&control).find(|path| path.exists()) {
+            None => Ok(after.join(", ")),
+            Some(path) => Err(Failure::new("still there", path.display())),
+        }
+    }
+}
+
+/// The control socket's name in the scenario's directory.
+const CONTROL: &str = "control.sock";
+
+fn ping(guest: &mut VirtualMachine, to: Station) -> Result<String> {
+    guest.ping(to.ipv6(), PINGS)?;
+    guest.ping(to.ipv4(), PINGS)?;
+    Ok(format!("{PINGS} of {PINGS}, {PINGS} of {PINGS}"))
+}
+
+fn no_loss(steady: Steady) -> Result<String> {
+    let flow = steady.end()?;
+    let seconds = flow.took.as_secs_f64();
+    let told = format!("{} sent in {seconds:.0} s, {} received", flow.sent, flow.received);
+    match flow.received == flow.sent && flow.out_of_order == 0 {
+        true => Ok(told),
+        false => Err(Failure::new("count", format!("{told}, {} out of order", flow.out_of_order))),
+    }
+}
+
+impl Guests {
+    fn power_off(mut self) -> Result<&'static str> {
+        for guest in [&mut self.a, &mut self.b, &mut self.c, &mut self.d] {
+            guest.power_off()?;
+        }
+        Ok("")
+    }
+}
