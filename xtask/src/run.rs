@@ -34,9 +34,8 @@ use setting::Setting;
 /// its own; without root, and with `--kernel sim` everywhere, the macOS switch runs on a simulated
 /// XNU in virtual time.
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Examples: cargo xtask run --guests qemu; cargo xtask run --operate; cargo xtask run --kernel sim"
-)]
+#[command(after_help = "Examples: cargo xtask run --guests qemu; cargo xtask run --operate; \
+                  cargo xtask run --kernel sim")]
 pub(crate) struct Arguments {
     /// Whose kernel the switch runs on [default: this machine's, where it may]
     #[arg(long, value_enum)]
