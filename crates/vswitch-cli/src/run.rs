@@ -182,8 +182,10 @@ fn reload(control: &Control<HostPlatform>, file: &Path) -> Result<Applied, Refus
         #[serde(flatten)]
         applied: &'a Applied,
     }
-    let wanted = config::read(file)
-        .map_err(|failure| Refusal::new(RefusalKind::Malformed, failure.to_string()))?;
+    let wanted = config::read(file).map_err(|failure| {
+        control.note_refused();
+        Refusal::new(RefusalKind::Malformed, failure.to_string())
+    })?;
     let applied = control.apply(&wanted)?;
     for failed in &applied.failed {
         tracing::error!("not there after the reload: {failed}");

@@ -4,6 +4,7 @@ pub mod counters;
 pub mod fabric;
 mod frame;
 pub mod framing;
+pub mod histogram;
 mod mac;
 pub mod offload;
 pub mod poller;

@@ -126,6 +126,18 @@ impl Pool {
         takable.saturating_sub(self.kept_bytes)
     }
 
+    /// The most bytes that all buffers may have together.
+    #[must_use]
+    pub fn budget_bytes(&self) -> usize {
+        self.budget_bytes
+    }
+
+    /// The bytes of the buffers that are in use: with frames in them, or with a port that receives.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        self.allocated_bytes - self.free_bytes
+    }
+
     /// The bytes of all buffers that exist now.
     #[must_use]
     pub fn allocated_bytes(&self) -> usize {

@@ -63,6 +63,11 @@ impl EgressQueue {
         self.frames.len()
     }
 
+    /// What its frames hold of the pool, or will when they have to wait.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }

@@ -14,6 +14,7 @@ pub mod host;
 #[cfg(target_os = "linux")]
 pub mod linux;
 mod loops;
+pub mod metrics;
 pub mod platform;
 pub mod report;
 mod service;

@@ -113,6 +113,7 @@ pub struct Fabric {
     trunks: usize,
     moves: u64,
     not_learnt: u64,
+    aged: u64,
 }
 
 #[derive(Debug)]
@@ -133,6 +134,7 @@ impl Fabric {
             trunks: 0,
             moves: 0,
             not_learnt: 0,
+            aged: 0,
         }
     }
 
@@ -249,6 +251,7 @@ impl Fabric {
     /// gives back their place. Call it now and then.
     pub fn expire(&mut self, now: Nanos) {
         let (age_max, states) = (self.age_max, &mut self.states);
+        let before = self.table.len();
         self.table.retain(|entry| {
             let keep = entry.is_static || now.since(entry.seen) <= age_max;
             if !keep && let Some(Some(state)) = states.get_mut(usize::from(entry.port.0)) {
@@ -256,6 +259,7 @@ impl Fabric {
             }
             keep
         });
+        self.aged += (before - self.table.len()) as u64;
     }
 
     /// Whether a learnt address was not seen for longer than the limit, so that lookups ignore it.
@@ -281,6 +285,25 @@ impl Fabric {
     #[must_use]
     pub fn entry_count(&self) -> usize {
         self.table.len()
+    }
+
+    /// How many of those were learnt; the others are static.
+    #[must_use]
+    pub fn learnt_count(&self) -> usize {
+        self.states.iter().flatten().map(|state| state.addresses).sum()
+    }
+
+    /// How many may be learnt behind all ports together.
+    #[must_use]
+    pub fn learnt_max(&self) -> usize {
+        let of = self.states.iter().flatten().map(|state| state.policy.addresses_max);
+        of.fold(0, usize::saturating_add)
+    }
+
+    /// How many were forgotten, not having been seen for too long.
+    #[must_use]
+    pub fn aged(&self) -> u64 {
+        self.aged
     }
 
     /// How often an address was seen behind another port than before.

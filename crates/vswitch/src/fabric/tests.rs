@@ -67,6 +67,7 @@ fn an_address_ages() {
     assert_eq!(fabric.entry_count(), 2);
     fabric.expire(after);
     assert_eq!(fabric.entry_count(), 1, "only the one seen just now");
+    assert_eq!((fabric.learnt_count(), fabric.aged()), (1, 1));
 }
 
 #[test]
@@ -111,7 +112,9 @@ fn a_named_address_is_enforced_and_cannot_be_taken() {
 fn a_static_entry_takes_over_a_learnt_one() {
     let mut fabric = fabric_of_three();
     fabric.ingress(A, &frame(station(9), station(1)), Nanos(0));
+    assert_eq!((fabric.learnt_count(), fabric.entry_count()), (1, 1));
     fabric.add_static(B, station(1)).unwrap();
+    assert_eq!((fabric.learnt_count(), fabric.entry_count()), (0, 1));
     assert_eq!(fabric.ingress(C, &frame(station(1), station(3)), Nanos(0)), Verdict::Forward(B));
 }
 
@@ -128,6 +131,7 @@ fn a_flood_of_addresses_is_bounded_and_harms_no_other_port() {
     }
     assert_eq!(fabric.entry_count(), 101);
     assert_eq!(fabric.not_learnt(), 9_900);
+    assert_eq!(fabric.learnt_max(), 100 + PortPolicy::default().addresses_max);
     // Nor may it grow by taking over the addresses of others: the moved one is flooded instead.
     fabric.ingress(A, &frame(MacAddr::BROADCAST, station(2)), Nanos(0));
     assert_eq!(fabric.entry_count(), 100);
@@ -178,6 +182,8 @@ proptest! {
                 }
             };
             prop_assert_eq!(verdict, expected);
+            let learnt = fabric.entries().filter(|entry| !entry.is_static).count();
+            prop_assert_eq!(fabric.learnt_count(), learnt);
         }
     }
 }

@@ -55,7 +55,7 @@ impl<P: Poller> Switch<P> {
             let received = port.port.receive(&mut Inbox::new(&mut self.inbox, &mut self.pool));
             self.note_changes(index);
             self.now = self.poller.now();
-            self.count_rejected(index);
+            self.count_batch(index);
             self.dispatch(index);
             self.flush_dirty();
             match received {
@@ -308,6 +308,7 @@ impl<P: Poller> Switch<P> {
                 port.counters.egress.sent_bytes += frame.len_bytes() as u64;
                 self.pool.release(frame);
             }
+            port.counters.egress.count_batch(sent.taken_frames);
             if sent.taken_frames > 0 {
                 port.progress_at = self.now;
                 if let Some((source, _)) = port.watched {
@@ -435,11 +436,20 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    /// Counts what the port itself could not pass on.
-    pub(super) fn count_rejected(&mut self, index: PortIndex) {
-        if self.inbox.rejected.total() == 0 {
-            return;
+    /// Counts what one call brought, before any of it is decided on.
+    fn count_batch(&mut self, index: PortIndex) {
+        let rejected_frames = self.inbox.rejected.total();
+        let frames = self.inbox.frames.len() + usize::try_from(rejected_frames).unwrap_or(0);
+        if let Some(port) = self.port_mut(index) {
+            port.counters.ingress.count_batch(frames);
         }
+        if rejected_frames > 0 {
+            self.count_rejected(index);
+        }
+    }
+
+    /// Counts what the port itself could not pass on.
+    fn count_rejected(&mut self, index: PortIndex) {
         let rejected = std::mem::take(&mut self.inbox.rejected);
         let bytes = std::mem::take(&mut self.inbox.rejected_bytes);
         let Some(port) = self.port_mut(index) else { return };

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc;
 
-use crate::counters::PortCounters;
+use crate::counters::{LoopCounters, PortCounters};
 use crate::fabric::{self, Fabric, PortIndex};
 use crate::offload::Offloads;
 use crate::poller::{Event, Interest, Poller, Source, Token};
@@ -37,7 +37,10 @@ mod watch;
 pub use handle::Handle;
 pub use membership::Dismissed;
 pub use notice::Notice;
-pub use report::{AddressPage, KnownAddress, ListenerReport, PortReport, Report};
+pub use report::{
+    AddressPage, FdbReport, KnownAddress, ListenerReport, LoopReport, PoolReport, PortReport,
+    Report,
+};
 pub use settings::{AddError, ListenerSettings, NetworkId, PORTS_MAX, PortSettings, WhenGone};
 pub use timers::{PATIENCE, PATIENCE_EVERY, STALL_AFTER};
 
@@ -79,6 +82,7 @@ pub struct Switch<P: Poller> {
     handle: Handle<P>,
     throttle: LogThrottle,
     observer: notice::Observer,
+    counters: LoopCounters,
     busy_poll: bool,
     stopping: bool,
 }
@@ -186,6 +190,7 @@ impl<P: Poller> Switch<P> {
             handle,
             throttle: LogThrottle::default(),
             observer: notice::Observer::default(),
+            counters: LoopCounters::default(),
             busy_poll: false,
             stopping: false,
         }
@@ -265,21 +270,30 @@ impl<P: Poller> Switch<P> {
     /// When the poller cannot wait.
     pub fn step(&mut self, until: Nanos) -> io::Result<()> {
         self.sync_watches();
-        let busy = self.busy_poll
-            || ![&self.pending, &self.freed, &self.abandoned].into_iter().all(VecDeque::is_empty);
-        let deadline = if busy { Nanos(0) } else { self.next_due.min(until) };
+        let has_backlog =
+            ![&self.pending, &self.freed, &self.abandoned].into_iter().all(VecDeque::is_empty);
+        let sleeps = !(self.busy_poll || has_backlog);
+        let deadline = if sleeps { self.next_due.min(until) } else { Nanos(0) };
         let mut events = std::mem::take(&mut self.events);
         let waited = self.poller.wait(deadline, &mut events);
         self.now = self.poller.now();
+        self.counters.wakeups += u64::from(sleeps);
         if waited.is_ok() {
+            let woken_at = self.now;
+            let is_due = self.now >= self.next_due;
+            let has_commands = self.run_commands();
             self.round(&events);
+            if has_backlog || is_due || has_commands || !events.is_empty() {
+                // The one look at the clock that is for the counters alone.
+                self.now = self.poller.now();
+                self.counters.rounds.record(self.now.0.saturating_sub(woken_at.0));
+            }
         }
         self.events = events;
         waited
     }
 
     fn round(&mut self, events: &[Event]) {
-        self.run_commands();
         // Writable first: who has room again must not be taken for stalled by those read below.
         for event in events.iter().filter(|event| event.writable) {
             if let Some(index) = self.index(event.token) {
@@ -306,12 +320,15 @@ impl<P: Poller> Switch<P> {
         self.sync_watches();
     }
 
-    fn run_commands(&mut self) {
-        for _ in 0..COMMANDS_PER_STEP {
-            let Ok(command) = self.commands.try_recv() else { return };
+    /// Whether there were any.
+    fn run_commands(&mut self) -> bool {
+        for done in 0..COMMANDS_PER_STEP {
+            let Ok(command) = self.commands.try_recv() else { return done > 0 };
+            self.counters.commands += 1;
             command(self);
         }
         self.handle.wake();
+        true
     }
 
     fn readable(&mut self, index: PortIndex) {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Member, NetworkId, Switch};
-use crate::counters::{Drops, PortCounters};
-use crate::fabric::{Entry, PortIndex};
+use super::{ListenerState, Member, Network, NetworkId, PortState, Switch};
+use crate::counters::{LoopCounters, PortCounters};
+use crate::fabric::{Entry, Fabric, PortIndex};
 use crate::mac::MacAddr;
 use crate::poller::Poller;
+use crate::pool::Pool;
 
-/// All ports and listeners at one moment.
+/// All ports and listeners at one moment, and the loop that has them.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// In the order of their places; trunks are apart.
@@ -17,6 +18,8 @@ pub struct Report {
     pub trunks: Vec<PortReport>,
     /// In the order of their places.
     pub listeners: Vec<ListenerReport>,
+    /// One; as many as there are where reports were [put together](Self::extend).
+    pub loops: Vec<LoopReport>,
 }
 
 impl Report {
@@ -25,6 +28,7 @@ impl Report {
         self.ports.extend(other.ports);
         self.trunks.extend(other.trunks);
         self.listeners.extend(other.listeners);
+        self.loops.extend(other.loops);
     }
 }
 
@@ -35,9 +39,14 @@ pub struct PortReport {
     pub index: PortIndex,
     pub name: String,
     pub network: String,
+    /// The listener whose client it is.
+    pub listener: Option<String>,
     pub counters: PortCounters,
-    /// Frames waiting to be sent.
+    /// Frames waiting to be sent, at most [`QUEUE_FRAMES_MAX`](crate::queue::QUEUE_FRAMES_MAX).
     pub queued_frames: usize,
+    /// What these hold of the pool, or will when they have to wait; at most as much as is
+    /// [available](PoolReport::available_bytes) then.
+    pub queued_bytes: usize,
     /// Frames read and held until their target has room.
     pub held_frames: usize,
     /// The port whose room they wait for.
@@ -86,6 +95,50 @@ pub struct AddressPage {
     pub next: Option<usize>,
 }
 
+/// One loop.
+#[derive(Clone, Debug)]
+pub struct LoopReport {
+    /// What it counts of itself.
+    pub counters: LoopCounters,
+    /// Its buffers.
+    pub pool: PoolReport,
+    /// What it knows of who is where, for each of its networks, in the order of their places.
+    pub fdbs: Vec<FdbReport>,
+}
+
+/// A pool of buffers. Of `available_bytes` what waits may take, what is in use and free together is
+/// `allocated_bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolReport {
+    /// The most bytes that all its buffers may have together.
+    pub budget_bytes: usize,
+    /// The bytes of all buffers that exist.
+    pub allocated_bytes: usize,
+    /// The bytes of those that are in use: with frames in them, or with a port that receives.
+    pub used_bytes: usize,
+    /// The bytes that could still be taken.
+    pub available_bytes: usize,
+}
+
+/// A network's filtering database (IEEE 802.1Q): which address is behind which port.
+#[derive(Clone, Debug)]
+pub struct FdbReport {
+    /// The network.
+    pub network: String,
+    /// Addresses that belong to a port by configuration.
+    pub static_entries: usize,
+    /// Addresses that were learnt.
+    pub learnt_entries: usize,
+    /// How many may be learnt behind all of its ports together.
+    pub learnt_entries_max: usize,
+    /// Times that an address was seen behind another port than before.
+    pub moves: u64,
+    /// Addresses that were forgotten, not having been seen for too long.
+    pub aged_entries: u64,
+    /// Frames whose source was not learnt, its port having as many addresses as it may have.
+    pub not_learnt_frames: u64,
+}
+
 impl<P: Poller> Switch<P> {
     /// Those of a network's addresses that stand in the next `most` places of its table from number
     /// `from` on: a bounded part, so that a large table is not told in one go while frames wait. An
@@ -115,39 +168,29 @@ impl<P: Poller> Switch<P> {
     /// The counters of all ports now.
     pub fn report(&mut self) -> Report {
         let mut report = Report::default();
-        for (place, member) in self.members.iter_mut().enumerate() {
-            match &mut member.member {
+        for place in 0..self.members.len() {
+            let index = PortIndex(u16::try_from(place).unwrap_or(u16::MAX));
+            if let Some(port) = self.port_mut(index) {
+                port.counters.kernel_dropped_frames = port.port.kernel_dropped_frames();
+            }
+            match self.member(index) {
                 Member::None => {}
                 Member::Port(port) => {
-                    port.counters.kernel_dropped_frames = port.port.kernel_dropped_frames();
                     let is_trunk = port.settings.policy.trunk;
                     let to = if is_trunk { &mut report.trunks } else { &mut report.ports };
-                    to.push(PortReport {
-                        index: PortIndex(u16::try_from(place).unwrap_or(u16::MAX)),
-                        name: port.settings.name.clone(),
-                        network: self.networks[usize::from(port.settings.network.0)].name.clone(),
-                        counters: port.counters,
-                        queued_frames: port.queue.len(),
-                        held_frames: port.hold.len(),
-                        waiting_on: port.waiting_on,
-                        gone: port.gone,
-                        is_link_up: !port.is_link_down,
-                    });
+                    to.push(self.port_report(index, port));
                 }
-                Member::Listener(listener) => {
-                    let network = usize::from(listener.settings.network.0);
-                    report.listeners.push(ListenerReport {
-                        name: listener.settings.name.clone(),
-                        network: self.networks[network].name.clone(),
-                        clients: listener.clients,
-                        accepted: listener.accepted,
-                        turned_away: listener.turned_away,
-                        is_link_up: !listener.is_link_down,
-                        ended: listener.ended,
-                    });
-                }
+                Member::Listener(listener) => report.listeners.push(self.listener_report(listener)),
             }
         }
+        let networks = self.networks.iter().filter(|network| !network.is_removed);
+        report.loops.push(LoopReport {
+            counters: self.counters,
+            pool: PoolReport::of(&self.pool),
+            fdbs: networks
+                .map(|Network { name, fabric, .. }| FdbReport::of(name, fabric))
+                .collect(),
+        });
         report
     }
 
@@ -156,29 +199,62 @@ impl<P: Poller> Switch<P> {
     pub fn memory(&self) -> (usize, usize) {
         (self.pool.allocated_bytes(), self.pool.filled_slots())
     }
-}
 
-impl PortCounters {
-    /// Adds another port's counters to these.
-    pub fn add(&mut self, other: &Self) {
-        let (to, from) = (&mut self.ingress, &other.ingress);
-        to.received_frames += from.received_frames;
-        to.received_bytes += from.received_bytes;
-        to.forwarded_frames += from.forwarded_frames;
-        to.flooded_frames += from.flooded_frames;
-        add_drops(&mut to.dropped, &from.dropped);
-        let (to, from) = (&mut self.egress, &other.egress);
-        to.enqueued_frames += from.enqueued_frames;
-        to.sent_frames += from.sent_frames;
-        to.sent_bytes += from.sent_bytes;
-        add_drops(&mut to.dropped, &from.dropped);
-        self.kernel_dropped_frames += other.kernel_dropped_frames;
-        self.pauses += other.pauses;
+    fn port_report(&self, index: PortIndex, port: &PortState) -> PortReport {
+        let listener = port.listener.and_then(|listener| match self.member(listener) {
+            Member::Listener(state) => Some(state.settings.name.clone()),
+            _ => None,
+        });
+        PortReport {
+            index,
+            name: port.settings.name.clone(),
+            network: self.networks[usize::from(port.settings.network.0)].name.clone(),
+            listener,
+            counters: port.counters,
+            queued_frames: port.queue.len(),
+            queued_bytes: port.queue.held_bytes(),
+            held_frames: port.hold.len(),
+            waiting_on: port.waiting_on,
+            gone: port.gone,
+            is_link_up: !port.is_link_down,
+        }
+    }
+
+    fn listener_report(&self, listener: &ListenerState) -> ListenerReport {
+        ListenerReport {
+            name: listener.settings.name.clone(),
+            network: self.networks[usize::from(listener.settings.network.0)].name.clone(),
+            clients: listener.clients,
+            accepted: listener.accepted,
+            turned_away: listener.turned_away,
+            is_link_up: !listener.is_link_down,
+            ended: listener.ended,
+        }
     }
 }
 
-fn add_drops(to: &mut Drops, from: &Drops) {
-    for (reason, frames) in from.iter() {
-        to.add(reason, frames);
+impl PoolReport {
+    fn of(pool: &Pool) -> Self {
+        Self {
+            budget_bytes: pool.budget_bytes(),
+            allocated_bytes: pool.allocated_bytes(),
+            used_bytes: pool.used_bytes(),
+            available_bytes: pool.available_bytes(),
+        }
+    }
+}
+
+impl FdbReport {
+    fn of(network: &str, fabric: &Fabric) -> Self {
+        let learnt_entries = fabric.learnt_count();
+        Self {
+            network: network.to_owned(),
+            static_entries: fabric.entry_count().saturating_sub(learnt_entries),
+            learnt_entries,
+            learnt_entries_max: fabric.learnt_max(),
+            moves: fabric.moves(),
+            aged_entries: fabric.aged(),
+            not_learnt_frames: fabric.not_learnt(),
+        }
     }
 }

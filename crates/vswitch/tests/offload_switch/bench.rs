@@ -8,7 +8,7 @@ use vswitch::fabric::{PortPolicy, Settings};
 use vswitch::offload::{Offload, Offloads, Segmenter, complete_checksum};
 use vswitch::poller::{Event, Interest, Poller, Source, Token, Wake};
 use vswitch::port::{Inbox, Outbox, Port, Received, SendFault, Sent};
-use vswitch::switch::{PortSettings, Report, Switch, WhenGone};
+use vswitch::switch::{PortReport, PortSettings, Report, Switch, WhenGone};
 use vswitch::{MacAddr, Nanos};
 
 /// A frame with the work left on it.
@@ -125,6 +125,7 @@ impl Bench {
         for port in &report.ports {
             assert!(port.counters.ingress.balances(), "{port:?}");
             assert!(port.counters.egress.balances(port.queued_frames), "{port:?}");
+            assert_counted_in_batches(port);
         }
         report
     }
@@ -133,6 +134,14 @@ impl Bench {
     pub(crate) fn filled_slots(&self) -> usize {
         self.switch.memory().1
     }
+}
+
+/// What came and went did so in batches.
+fn assert_counted_in_batches(port: &PortReport) {
+    let (ingress, egress) = (&port.counters.ingress, &port.counters.egress);
+    let came = ingress.received_frames + port.held_frames as u64;
+    assert_eq!(ingress.batches.sum(), came, "{port:?}");
+    assert_eq!(egress.batches.sum(), egress.sent_frames, "{port:?}");
 }
 
 #[derive(Debug)]

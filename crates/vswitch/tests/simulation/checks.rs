@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use vswitch::counters::DropReason;
+use vswitch::counters::{Direction, DropReason};
 use vswitch::offload::{Checksum, Gso, Offloads};
-use vswitch::switch::Report;
+use vswitch::switch::{LoopReport, PoolReport, Report};
 use vswitch::{MacAddr, Nanos};
 
 use crate::frame::{CONTENT_LEN_MIN, Content, guest_of, station};
@@ -215,6 +215,19 @@ impl Checks {
             let taken = ingress.received_frames + port.held_frames as u64;
             assert_eq!(self.read[guest], taken, "taken from {guest}, against {port:?}");
             assert_eq!(self.given[guest], egress.sent_frames, "given to {guest}: {port:?}");
+            let in_batches = (ingress.batches.sum(), egress.batches.sum());
+            assert_eq!(in_batches, (taken, egress.sent_frames), "{port:?}");
+            for going in Direction::ALL {
+                let strange = port.counters.dropped(going).iter().find(|(r, _)| !r.occurs(going));
+                assert_eq!(strange, None, "{going:?} of {port:?}");
+            }
+        }
+        let queued = report.ports.iter().map(|port| port.queued_bytes).sum::<usize>();
+        for LoopReport { pool, .. } in &report.loops {
+            let PoolReport { budget_bytes, allocated_bytes, used_bytes, available_bytes } = *pool;
+            assert!(used_bytes <= allocated_bytes && allocated_bytes <= budget_bytes, "{pool:?}");
+            assert!(used_bytes + available_bytes <= budget_bytes, "{pool:?}");
+            assert!(queued == 0 || used_bytes > 0, "{queued} bytes queued in {pool:?}");
         }
     }
 

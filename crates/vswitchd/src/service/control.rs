@@ -10,6 +10,7 @@ use crate::access::Access;
 use crate::config::{Configuration, PortSpec, UplinkSpec};
 use crate::events::Events;
 use crate::loops::{Handles, Reach as _};
+use crate::metrics::ServiceFacts;
 use crate::platform::Platform;
 use crate::report::{Applied, Ready};
 
@@ -126,6 +127,18 @@ impl<P: Platform> Control<P> {
     /// [`ServiceError::Ended`].
     pub fn report(&self) -> Result<Report, ServiceError<P::Error>> {
         Ok(self.handles.report()?)
+    }
+
+    /// What the report does not tell, for [`metrics::render`](crate::metrics::render).
+    #[must_use]
+    pub fn facts(&self) -> ServiceFacts {
+        super::lock(&self.desk).facts()
+    }
+
+    /// Counts a change that came to nothing before it could be asked for: its file cannot be read,
+    /// say.
+    pub fn note_refused(&self) {
+        super::lock(&self.desk).changes.refused += 1;
     }
 
     /// Ends the service: [`Service::run`](super::Service::run) comes back.

@@ -1,14 +1,16 @@
 //! What is up, and how it becomes what is wanted.
 
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use super::error::ServiceError;
 use super::network_up::{NetworkUp, stations};
 use crate::config::{Configuration, ControlSettings, Network, UPLINK_NAME, UplinkSpec, check};
 use crate::events::{Event, Events};
 use crate::loops::{Ended, Reach};
+use crate::metrics::{Changes, ServiceFacts};
 use crate::platform::Platform;
-use crate::report::Applied;
+use crate::report::{Applied, ReadyNetwork};
 
 /// The networks that are up, and the platform that made them.
 #[derive(Debug)]
@@ -17,12 +19,14 @@ pub(super) struct Desk<P: Platform> {
     pub(super) networks: Vec<NetworkUp<P::Uplink>>,
     pub(super) events: Events,
     /// What is had at the start only, as it was wanted then.
-    pub(super) fixed: Fixed,
+    fixed: Fixed,
+    started_at: SystemTime,
+    pub(super) changes: Changes,
 }
 
 /// What a change of the configuration cannot change.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Fixed {
+struct Fixed {
     control: Option<ControlSettings>,
     metrics: Option<SocketAddr>,
 }
@@ -36,6 +40,33 @@ impl From<&Configuration> for Fixed {
 type Result<T, P> = std::result::Result<T, ServiceError<<P as Platform>::Error>>;
 
 impl<P: Platform> Desk<P> {
+    /// The desk of a service that has nothing yet.
+    pub(super) fn new(platform: P, events: Events) -> Self {
+        Self {
+            platform,
+            networks: Vec::new(),
+            events,
+            fixed: Fixed::default(),
+            started_at: SystemTime::now(),
+            changes: Changes::default(),
+        }
+    }
+
+    /// What is up, for the line that says so.
+    pub(super) fn ready(&self) -> Vec<ReadyNetwork> {
+        self.networks.iter().map(NetworkUp::ready).collect()
+    }
+
+    /// What a report of the loops does not know.
+    pub(super) fn facts(&self) -> ServiceFacts {
+        ServiceFacts {
+            started_at: self.started_at,
+            networks: self.ready(),
+            changes: self.changes,
+            ..ServiceFacts::default()
+        }
+    }
+
     /// Brings up the networks of a service that has none, each with its uplink first, so that
     /// nothing is announced that has none, then its ports in their order.
     ///
@@ -70,6 +101,21 @@ impl<P: Platform> Desk<P> {
     /// # Errors
     /// [`ServiceError::Conflict`], and nothing is changed then; [`ServiceError::Ended`].
     pub(super) fn apply(
+        &mut self,
+        reach: &mut impl Reach<P::Poller>,
+        wanted: &Configuration,
+    ) -> Result<Applied, P> {
+        let applied = self.change(reach, wanted);
+        match &applied {
+            Ok(applied) if applied.failed.is_empty() => self.changes.applied += 1,
+            Ok(_) => self.changes.incomplete += 1,
+            Err(ServiceError::Ended(_)) => {}
+            Err(_) => self.changes.refused += 1,
+        }
+        applied
+    }
+
+    fn change(
         &mut self,
         reach: &mut impl Reach<P::Poller>,
         wanted: &Configuration,

@@ -62,9 +62,7 @@ impl<P: Platform> Service<P> {
         let events = Events::default();
         let told = events.clone();
         loops.set_observer(move |notice| told.notice(notice));
-        let networks = Vec::new();
-        let desk = Desk { platform, networks, events, fixed: desk::Fixed::default() };
-        let desk = Arc::new(Mutex::new(desk));
+        let desk = Arc::new(Mutex::new(Desk::new(platform, events)));
         // From here on, dropped, it takes away what came up.
         let mut this = Self { loops, desk };
         lock(&this.desk).bring_up(&mut this.loops, &wanted)?;
@@ -151,7 +149,7 @@ impl<P: Platform> Drop for Service<P> {
 }
 
 fn ready<P: Platform>(desk: &Desk<P>, threads: usize) -> Ready {
-    Ready::new(desk.networks.iter().map(network_up::NetworkUp::ready).collect(), threads)
+    Ready::new(desk.ready(), threads)
 }
 
 /// A panic elsewhere leaves networks that can still be taken down.
