@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use crate::linux::{Handle, Off};
 use crate::{
-    Address, Call, Error, Interface, Member, Membership, Owner, PairOptions, Reaped, Tag,
-    check_name,
+    Address, BridgeSettings, Call, Error, Interface, Member, Membership, Owner, PairOptions,
+    Reaped, Tag, check_name,
 };
 
 /// A handle to the interfaces of one network namespace: that of the thread that opened it.
@@ -232,6 +232,36 @@ impl Interfaces {
     pub fn limit_offloads_to_virtio(&mut self, name: &str, uso: bool) -> Result<(), Error> {
         let call = named(Call::DisableOffloads { name: name.to_owned() }, &[name])?;
         self.handle.disable_offloads(&call, name, Off::ButVirtios { uso })
+    }
+
+    /// Which of those that [`Self::limit_offloads_to_virtio`] turns off are on, by the kernel's names
+    /// for them (`ethtool -k` has others for some). Changes nothing, and needs no privilege.
+    ///
+    /// # Errors
+    /// Those of all methods.
+    pub fn offloads_beyond_virtio(&mut self, name: &str, uso: bool) -> Result<Vec<String>, Error> {
+        let call = Call::OnInterface { what: "read the offloads of", name: name.to_owned() };
+        let call = named(call, &[name])?;
+        self.handle.offloads_beyond_virtio(&call, name, uso)
+    }
+
+    /// What a bridge is set to.
+    ///
+    /// # Errors
+    /// [`Error::NotABridge`].
+    pub fn bridge_settings(&mut self, bridge: &str) -> Result<BridgeSettings, Error> {
+        let call = Call::OnBridge { what: "read the settings of", bridge: bridge.to_owned() };
+        let call = named(call, &[bridge])?;
+        self.handle.bridge_settings(&call, bridge)
+    }
+
+    /// Whether the caller may change interfaces here: whether it has CAP_NET_ADMIN, in the user
+    /// namespace that this network namespace belongs to. Changes nothing.
+    ///
+    /// # Errors
+    /// Those of all methods.
+    pub fn may_change(&mut self) -> Result<bool, Error> {
+        self.handle.may_change(&Call::OnSystem { what: "ask whether interfaces may be changed" })
     }
 
     /// Gives an interface an address, usable at once: an IPv6 address is not probed for

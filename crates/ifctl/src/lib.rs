@@ -46,6 +46,7 @@ mod interfaces;
 #[cfg(target_os = "linux")]
 mod linux;
 
+mod bridge_settings;
 mod call;
 mod error;
 mod interface;
@@ -54,6 +55,7 @@ mod name;
 mod tag;
 pub mod xnu;
 
+pub use bridge_settings::BridgeSettings;
 pub use call::Call;
 pub use error::Error;
 #[cfg(target_os = "linux")]

@@ -82,6 +82,7 @@ fn a_bridge_takes_one_wifi() {
         let options = EthernetOptions { is_wifi: true, ..EthernetOptions::default() };
         drop(kernel.add_ethernet(name, [0x3c, 0x22, 0xfb, 0, 0, last], options));
     }
+    assert!(interfaces.is_wireless("en0").unwrap() && !interfaces.is_wireless("bridge7").unwrap());
     interfaces.ensure_member("bridge7", "en0").unwrap();
     let flags = interfaces.member_details("bridge7", "en0").unwrap().flags;
     assert!(flags.contains(MemberFlags::MAC_NAT));

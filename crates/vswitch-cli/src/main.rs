@@ -9,6 +9,7 @@ mod bridge;
 mod clean;
 mod config;
 mod control;
+mod doctor;
 mod exec;
 mod failure;
 mod filter;
@@ -41,6 +42,7 @@ enum Command {
     Events(control::events::Arguments),
     Reload(control::reload::Arguments),
     Clean(clean::Arguments),
+    Doctor(doctor::Arguments),
     Exec(exec::Arguments),
     #[command(name = "if")]
     Interface(interface::Arguments),
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Events(arguments) => control::events::main(&arguments),
         Command::Reload(arguments) => control::reload::main(&arguments),
         Command::Clean(arguments) => clean::main(arguments),
+        Command::Doctor(arguments) => doctor::main(&arguments),
         Command::Exec(arguments) => exec::main(arguments),
         Command::Interface(arguments) => interface::main(arguments),
         Command::Bridge(arguments) => bridge::main(arguments),

@@ -156,18 +156,18 @@ fn link_failure(error: &LinkError) -> Failure {
 }
 
 /// Another one for each run.
-fn made_up_mac() -> MacAddress {
+pub(crate) fn made_up_mac() -> MacAddress {
     MacAddress::local(seed())
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let nanos = u64::from(since.subsec_nanos());
     since.as_secs() << 30 ^ nanos ^ u64::from(std::process::id()) << 40
 }
 
 /// Seconds, with a fraction if need be; a day at most.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if !(0.0..=86_400.0).contains(&seconds) {
         return Err("from 0 to 86400 seconds".to_owned());

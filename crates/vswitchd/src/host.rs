@@ -5,4 +5,4 @@
 mod system;
 
 pub(crate) use system::take_on_groups;
-pub use system::{HostPlatform, card_pair, leftovers, reap};
+pub use system::{HostPlatform, card_pair, examine, leftovers, reap};

@@ -9,6 +9,7 @@
 pub mod access;
 pub mod api;
 pub mod config;
+pub mod doctor;
 pub mod events;
 pub mod host;
 #[cfg(target_os = "linux")]

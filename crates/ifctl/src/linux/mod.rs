@@ -2,6 +2,7 @@
 
 mod address;
 mod attributes;
+mod bridge_settings;
 mod ioctl;
 mod link;
 mod mac;
@@ -14,13 +15,16 @@ mod socket;
 use std::collections::HashMap;
 use std::io;
 
-use libc::{EBUSY, EEXIST, EINVAL, ENODEV, ERANGE};
+use libc::{EACCES, EBUSY, EEXIST, EINVAL, ENODEV, EPERM, ERANGE};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
 use self::link::{End, Link};
 pub(crate) use self::offloads::Off;
 use self::socket::RouteSocket;
-use crate::{Address, Call, Error, Flags, Interface, Kind, Member, Membership, PairOptions, Tag};
+use crate::{
+    Address, BridgeSettings, Call, Error, Flags, Interface, Kind, Member, Membership, PairOptions,
+    Tag,
+};
 
 /// A handle to the interfaces of a namespace. The names it is given are checked already.
 #[derive(Debug)]
@@ -204,6 +208,40 @@ impl Handle {
         }
     }
 
+    pub(crate) fn bridge_settings(
+        &mut self,
+        call: &Call,
+        name: &str,
+    ) -> Result<BridgeSettings, Error> {
+        let bridge = self.bridge(call, name)?;
+        let request = link::get_by_index(bridge.index);
+        self.socket.one(request, bridge_settings::read).map_err(|failure| failure.of(call))
+    }
+
+    /// Asks for no change at all, of an interface that is not there: the kernel looks first whether
+    /// who asks may change anything (`rtnetlink_rcv_msg`).
+    pub(crate) fn may_change(&mut self, call: &Call) -> Result<bool, Error> {
+        let nothing = link::set_flag(INDEX_MAX, Flags::empty(), false);
+        match self.socket.change(nothing, 0) {
+            Ok(()) => Ok(true),
+            Err(failure) => match failure.errno() {
+                Some(ENODEV) => Ok(true),
+                Some(EPERM | EACCES) => Ok(false),
+                _ => Err(failure.of(call)),
+            },
+        }
+    }
+
+    pub(crate) fn offloads_beyond_virtio(
+        &mut self,
+        call: &Call,
+        name: &str,
+        uso: bool,
+    ) -> Result<Vec<String>, Error> {
+        let link = self.link(call, name)?;
+        offloads::active(self.socket.fd(), call, &link.name, Off::ButVirtios { uso })
+    }
+
     pub(crate) fn mute(&mut self, call: &Call, name: &str) -> Result<(), Error> {
         let link = self.link(call, name)?;
         mute::mute(&mut self.socket, call, link)
@@ -323,6 +361,9 @@ fn interface(link: Link, addresses: Vec<Address>, master: Option<String>) -> Int
         peer_index: link.peer,
     }
 }
+
+/// The largest number that an interface can have: they are counted up from 1, and none has it.
+const INDEX_MAX: u32 = i32::MAX.cast_unsigned();
 
 /// What a veth end takes: `ETH_MIN_MTU` to `ETH_MAX_MTU` (drivers/net/veth.c).
 const VETH_MTU: std::ops::RangeInclusive<u32> = 68..=65535;

@@ -23,10 +23,7 @@ pub(super) fn turn_off(
     name: &str,
     off: Off,
 ) -> Result<(), Error> {
-    let refused = |source: io::Error| match source.raw_os_error() {
-        Some(libc::ENODEV) => Error::NotFound { call: call.clone(), name: name.to_owned() },
-        _ => Error::Refused { call: call.clone(), detail: None, source },
-    };
+    let refused = |source| refused(call, name, source);
     let count = ioctl::feature_count(socket, name).map_err(refused)?;
     let names = ioctl::feature_names(socket, name, count).map_err(refused)?;
     let before = ioctl::features(socket, name, count).map_err(refused)?;
@@ -34,19 +31,36 @@ pub(super) fn turn_off(
         wanted_off(&names, off).zip(&before).map(|(mask, block)| mask & block.available).collect();
     ioctl::turn_off(socket, name, &changeable).map_err(refused)?;
 
-    let after = ioctl::features(socket, name, count).map_err(refused)?;
-    let left: Vec<u32> =
-        wanted_off(&names, off).zip(&after).map(|(mask, block)| mask & block.active).collect();
-    let features: Vec<String> = names
-        .iter()
-        .enumerate()
-        .filter(|(bit, _)| left[bit / 32] & (1 << (bit % 32)) != 0)
-        .map(|(_, name)| name.clone())
-        .collect();
+    let features = active(socket, call, name, off)?;
     if features.is_empty() {
         return Ok(());
     }
     Err(Error::OffloadsLeft { call: call.clone(), features })
+}
+
+/// Which of those that are to be off are on.
+pub(super) fn active(
+    socket: BorrowedFd<'_>,
+    call: &Call,
+    name: &str,
+    off: Off,
+) -> Result<Vec<String>, Error> {
+    let refused = |source| refused(call, name, source);
+    let count = ioctl::feature_count(socket, name).map_err(refused)?;
+    let names = ioctl::feature_names(socket, name, count).map_err(refused)?;
+    let now = ioctl::features(socket, name, count).map_err(refused)?;
+    let left: Vec<u32> =
+        wanted_off(&names, off).zip(&now).map(|(mask, block)| mask & block.active).collect();
+    let is_left = |bit: usize| left[bit / 32] & (1 << (bit % 32)) != 0;
+    let left = names.iter().enumerate().filter(|(bit, _)| is_left(*bit));
+    Ok(left.map(|(_, name)| name.clone()).collect())
+}
+
+fn refused(call: &Call, name: &str, source: io::Error) -> Error {
+    match source.raw_os_error() {
+        Some(libc::ENODEV) => Error::NotFound { call: call.clone(), name: name.to_owned() },
+        _ => Error::Refused { call: call.clone(), detail: None, source },
+    }
 }
 
 /// The bits of those features that are to be off, 32 in each word.

@@ -1,7 +1,7 @@
 //! Requests about interfaces, one method for each, with Rust's types and the kernel's errors.
 
 use xnu_sys::net_if::ifreq;
-use xnu_sys::net_if_private::if_descreq;
+use xnu_sys::net_if_private::{IFRTYPE_SUBFAMILY_WIFI, if_descreq};
 use xnu_sys::sys_sockio::{
     SIOCGIFDEVMTU, SIOCGIFFLAGS, SIOCGIFMTU, SIOCIFCREATE, SIOCIFDESTROY, SIOCSIFFLAGS,
     SIOCSIFLLADDR, SIOCSIFMTU,
@@ -65,6 +65,11 @@ impl<K: Kernel> Control<K> {
     pub(super) fn type_of(&self, name: InterfaceName) -> Result<InterfaceType> {
         let answer = self.ask(SIOCGIFTYPE, ifreq::new(name))?;
         Ok(InterfaceType { kind: answer.value_u32(0), family: answer.value_u32(1) })
+    }
+
+    pub(super) fn is_wireless(&self, name: InterfaceName) -> Result<bool> {
+        let answer = self.ask(SIOCGIFTYPE, ifreq::new(name))?;
+        Ok(answer.value_u32(2) == IFRTYPE_SUBFAMILY_WIFI)
     }
 
     pub(super) fn media(&self, name: InterfaceName) -> Result<Media> {

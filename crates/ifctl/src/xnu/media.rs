@@ -55,6 +55,18 @@ impl Media {
 }
 
 impl<K: Kernel> Interfaces<K> {
+    /// Whether an interface is a wireless card (`SIOCGIFTYPE`). As a member, a bridge puts its
+    /// address in the place of the guests' (`IFBIF_MAC_NAT`); used directly, an access point drops
+    /// what guests send.
+    ///
+    /// # Errors
+    /// Those of all methods.
+    pub fn is_wireless(&self, name: &str) -> Result<bool, Error> {
+        let call = Call::OnInterface { what: "read the type of", name: name.to_owned() };
+        let name = interface_name(&call, name)?;
+        self.control.is_wireless(name).map_err(failure::of_interface(&call, name))
+    }
+
     /// What the driver says of an interface's link.
     ///
     /// # Errors

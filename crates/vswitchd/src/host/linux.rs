@@ -10,6 +10,7 @@ use nix::unistd::{Gid, initgroups, setgroups};
 /// What makes ports and uplinks here.
 pub type HostPlatform = crate::linux::Linux;
 
+pub use crate::doctor::linux::examine;
 pub use crate::linux::{leftovers, reap};
 
 /// A network card without a switch yet: the switch's end of a pair of datagram sockets, and the

@@ -5,9 +5,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 
+use crate::config::Configuration;
+use crate::doctor::xnu::Asker;
+use crate::doctor::{self, Finding};
 use crate::xnu::this_process;
 use ifctl::{Interfaces, Reaped, Tag};
-use nix::unistd::Gid;
+use nix::unistd::{Gid, Uid, User};
 use vswitch::port::xnu::{BUFFERS, set_buffers};
 use xnu_sys::{Descriptor, Host, SyscallError, UnixSocket};
 
@@ -34,6 +37,23 @@ pub fn leftovers() -> Result<Vec<(String, Tag)>, ifctl::Error> {
     let mut tagged = Interfaces::open()?.tagged()?;
     tagged.retain(|(_, tag)| !is_alive(tag.owner()));
     Ok(tagged)
+}
+
+/// Looks at what `wanted` stands on, or, without, at what the switches that run stand on, and at
+/// this Mac.
+#[must_use]
+pub fn examine(wanted: Option<&Configuration>) -> Vec<Finding> {
+    let uid = Uid::effective();
+    let user = User::from_uid(uid).ok().flatten();
+    let is_alive = this_process().is_alive;
+    let asker = Asker {
+        user: user.map_or_else(|| uid.to_string(), |user| user.name),
+        is_root: uid.is_root(),
+        is_alive: &|owner| is_alive(owner),
+    };
+    let mut findings = doctor::xnu::examine(&Host, &asker, wanted);
+    findings.extend(doctor::sockets::examine(wanted));
+    findings
 }
 
 /// A network card without a switch yet: the switch's end of a pair of datagram sockets, and the

@@ -17,7 +17,7 @@ use crate::config::{Attachment, UplinkSpec};
 use crate::platform::{Attached, OpenUplink, Platform, TrunkEnds};
 use crate::socket_path::absolute;
 
-mod owner;
+pub(crate) mod owner;
 mod uplink;
 
 pub use uplink::Uplink;

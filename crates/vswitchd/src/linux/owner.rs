@@ -16,7 +16,7 @@ pub(super) fn this_process() -> Owner {
 
 /// Whether a process is alive; true where that cannot be known, since it is one of another PID
 /// namespace.
-pub(super) fn is_alive(owner: Owner) -> bool {
+pub(crate) fn is_alive(owner: Owner) -> bool {
     let Some(namespace) = pid_namespace() else { return true };
     if owner.started >> 32 != namespace {
         return true;

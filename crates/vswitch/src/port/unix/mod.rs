@@ -30,7 +30,7 @@ pub use datagram_place::DatagramPlace;
 pub use inherited::{Inherited, InheritedError, given, inherit};
 pub use listener::{StreamListener, listen_at};
 pub use platform::PATH_MAX_BYTES;
-pub use socket_buffers::{BufferShortage, Granted, granted_to_unix_sockets};
+pub use socket_buffers::{BufferShortage, Granted, SOCKET_BUFFER_BYTES, granted_to_unix_sockets};
 pub use socket_path::{Access, PathError, SocketPath};
 pub use stream::StreamPort;
 pub use stream_connect::StreamConnectPort;

@@ -6,9 +6,9 @@ use nix::sys::socket::{getsockopt, sockopt};
 
 use super::platform::{self, RECEIVE_LIMIT, SEND_LIMIT};
 
-/// What is asked for, each way. On Linux it is the sender's buffer that bounds a unix socket's
+/// What is asked for, each way, in bytes. On Linux it is the sender's buffer that bounds a unix socket's
 /// queue, on macOS that of a stream; a datagram's is the receiver's there.
-const WANTED_BYTES: usize = 4 << 20;
+pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// What the kernel granted, in bytes as it counts them (Linux: twice what was asked for,
 /// bookkeeping included).
@@ -52,11 +52,11 @@ pub(super) struct Limit {
 impl Limit {
     fn shortage(&self, granted: usize) -> Option<BufferShortage> {
         let granted_bytes = (self.usable_bytes)(granted);
-        (granted_bytes < WANTED_BYTES).then(|| BufferShortage {
-            wanted_bytes: WANTED_BYTES,
+        (granted_bytes < SOCKET_BUFFER_BYTES).then(|| BufferShortage {
+            wanted_bytes: SOCKET_BUFFER_BYTES,
             granted_bytes,
             sysctl: self.sysctl,
-            sysctl_bytes: (self.sysctl_bytes)(WANTED_BYTES),
+            sysctl_bytes: (self.sysctl_bytes)(SOCKET_BUFFER_BYTES),
             otherwise: self.otherwise,
         })
     }
@@ -85,9 +85,9 @@ pub(in crate::port) fn enlarge(socket: &impl AsFd) -> Granted {
     let send_bytes = || getsockopt(socket, sockopt::SndBuf).unwrap_or(0);
     let receive_bytes = || getsockopt(socket, sockopt::RcvBuf).unwrap_or(0);
     let usable_bytes = (SEND_LIMIT.usable_bytes)(send_bytes());
-    ask(WANTED_BYTES, usable_bytes, |bytes| platform::ask_send_bytes(socket, bytes));
+    ask(SOCKET_BUFFER_BYTES, usable_bytes, |bytes| platform::ask_send_bytes(socket, bytes));
     let usable_bytes = (RECEIVE_LIMIT.usable_bytes)(receive_bytes());
-    ask(WANTED_BYTES, usable_bytes, |bytes| platform::ask_receive_bytes(socket, bytes));
+    ask(SOCKET_BUFFER_BYTES, usable_bytes, |bytes| platform::ask_receive_bytes(socket, bytes));
     Granted { send_bytes: send_bytes(), receive_bytes: receive_bytes() }
 }
 

@@ -1,0 +1,120 @@
+//! What a configuration asks of the machine.
+
+use std::path::PathBuf;
+
+use crate::config::{Attachment, Configuration, UplinkSpec};
+use crate::socket_path::absolute;
+
+/// What a configuration asks of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Interfaces are made or changed: there is an uplink into a bridge.
+    pub interfaces: bool,
+    /// Whole frames are read and sent on interfaces: there is an uplink.
+    pub packets: bool,
+    /// The TAPs.
+    pub taps: Vec<String>,
+    /// There are ports at `unixgram:` paths.
+    pub unixgram: bool,
+    /// There are ports on sockets of any kind.
+    pub sockets: bool,
+    /// How many descriptors the switch will have open at most.
+    pub descriptors: u64,
+}
+
+/// A switch without networks: its standard streams, logs, pollers, timers, control; rounded up.
+const DESCRIPTORS_ALONE: u64 = 32;
+/// A network's uplink, with what looks after it.
+const DESCRIPTORS_PER_UPLINK: u64 = 8;
+/// A port, with what is open for a moment while it is made.
+const DESCRIPTORS_PER_PORT: u64 = 3;
+/// The clients that a `stream:` listener has at most.
+const CLIENTS_MAX: u64 = 256;
+
+impl Needs {
+    /// What `wanted` needs.
+    #[must_use]
+    pub fn of(wanted: &Configuration) -> Self {
+        let mut needs = Self { descriptors: DESCRIPTORS_ALONE, ..Self::default() };
+        for network in &wanted.networks {
+            if network.uplink != UplinkSpec::None {
+                needs.packets = true;
+                needs.descriptors += DESCRIPTORS_PER_UPLINK;
+            }
+            needs.interfaces |= matches!(network.uplink, UplinkSpec::Bridge { .. });
+            for port in &network.ports {
+                needs.descriptors += DESCRIPTORS_PER_PORT;
+                match &port.attachment {
+                    Attachment::Tap(name) => needs.taps.push(name.clone()),
+                    Attachment::Unixgram(_) => needs.unixgram = true,
+                    Attachment::Stream(_) => needs.descriptors += CLIENTS_MAX,
+                    Attachment::StreamConnect(_) | Attachment::Fd(_) => {}
+                }
+                needs.sockets |= !matches!(port.attachment, Attachment::Tap(_));
+            }
+        }
+        needs
+    }
+}
+
+/// The paths of a configuration's sockets: of each the port, as `NETWORK/PORT`, the path from the
+/// root on, and whether the switch makes the socket (else somebody else listens there).
+#[must_use]
+pub fn sockets_of(wanted: &Configuration) -> Vec<(String, PathBuf, bool)> {
+    let mut sockets = Vec::new();
+    for network in &wanted.networks {
+        for port in &network.ports {
+            let name = format!("{}/{}", network.name, port.name);
+            match &port.attachment {
+                Attachment::Unixgram(path) | Attachment::Stream(path) => {
+                    sockets.push((name, absolute(path.clone()), true));
+                }
+                Attachment::StreamConnect(path) => {
+                    sockets.push((name, absolute(path.clone()), false));
+                }
+                Attachment::Fd(_) | Attachment::Tap(_) => {}
+            }
+        }
+    }
+    sockets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Access;
+    use crate::config::Network;
+
+    fn wanted(uplink: &str, ports: &[&str]) -> Configuration {
+        let network = Network {
+            name: "lan".into(),
+            uplink: uplink.parse().unwrap(),
+            ports: ports.iter().map(|port| port.parse().unwrap()).collect(),
+            access: Access { owner: None, group: None, mode: 0o660 },
+        };
+        network.into()
+    }
+
+    #[test]
+    fn what_each_part_asks_for() {
+        let needs = Needs::of(&wanted("none", &["a=unixgram:/a"]));
+        assert!(!needs.interfaces && !needs.packets && needs.unixgram && needs.sockets);
+        assert_eq!(needs.descriptors, 35);
+        let needs = Needs::of(&wanted("iface:eth0", &["a=stream:/a", "b=stream-connect:/b"]));
+        assert!(!needs.interfaces && needs.packets && !needs.unixgram && needs.sockets);
+        assert_eq!(needs.descriptors, 32 + 8 + 2 * 3 + 256);
+        let needs = Needs::of(&wanted("bridge:br0", &["a=tap:tap0"]));
+        assert!(needs.interfaces && needs.packets && !needs.sockets);
+        assert_eq!(needs.taps, ["tap0"]);
+    }
+
+    #[test]
+    fn sockets_have_their_whole_path() {
+        let wanted =
+            wanted("none", &["a=unixgram:a", "b=stream-connect:/b", "c=fd:3", "d=tap:tap0"]);
+        let sockets = sockets_of(&wanted);
+        assert_eq!(sockets.len(), 2);
+        assert!(sockets[0].1.is_absolute() && sockets[0].1.ends_with("a") && sockets[0].2);
+        assert_eq!(sockets[1], ("lan/b".into(), "/b".into(), false));
+    }
+}
