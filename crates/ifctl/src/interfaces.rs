@@ -234,8 +234,8 @@ impl Interfaces {
         self.handle.disable_offloads(&call, name, Off::ButVirtios { uso })
     }
 
-    /// Which of those that [`Self::limit_offloads_to_virtio`] turns off are on, by the kernel's names
-    /// for them (`ethtool -k` has others for some). Changes nothing, and needs no privilege.
+    /// Which of those that [`Self::limit_offloads_to_virtio`] turns off are on, by the kernel's
+    /// names for them (`ethtool -k` has others for some). Changes nothing, and needs no privilege.
     ///
     /// # Errors
     /// Those of all methods.

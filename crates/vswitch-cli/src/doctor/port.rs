@@ -154,12 +154,11 @@ mod tests {
 
     #[test]
     fn a_name_is_found_in_the_configuration() {
-        let wanted = Configuration {
-            networks: vec![
-                network("lan", &["vm1=unixgram:/a,mac=52:54:00:00:00:01", "vm2=stream:/b"]),
-                network("lab", &["vm1=unixgram:/c", "tap=tap:tap0"]),
-            ],
-        };
+        let wanted: Configuration = vec![
+            network("lan", &["vm1=unixgram:/a,mac=52:54:00:00:00:01", "vm2=stream:/b"]),
+            network("lab", &["vm1=unixgram:/c", "tap=tap:tap0"]),
+        ]
+        .into();
         let target = |text: &str| text.parse::<PortWord>().unwrap().target(Some(&wanted));
         let found = target("lan/vm1").unwrap().unwrap();
         assert_eq!(

@@ -25,9 +25,13 @@ const DESCRIPTORS_USUAL: u64 = 512;
 
 /// What can be said of sockets and descriptors on any system.
 pub(crate) fn examine(wanted: Option<&Configuration>) -> Vec<Finding> {
-    let needed = wanted.map_or(DESCRIPTORS_USUAL, |wanted| Needs::of(wanted).descriptors);
+    let needs = |wanted| {
+        let needs = Needs::of(wanted);
+        (needs.descriptors, needs.descriptors_max)
+    };
+    let (needed, most) = wanted.map_or((DESCRIPTORS_USUAL, DESCRIPTORS_USUAL), needs);
     let mut findings = vec![match descriptor_limit() {
-        Ok(limit) => rules::descriptors(limit, needed),
+        Ok(limit) => rules::descriptors(limit, needed, most),
         Err(why) => Finding::note("descriptor-limit", "RLIMIT_NOFILE", why),
     }];
     let Some(wanted) = wanted else { return findings };

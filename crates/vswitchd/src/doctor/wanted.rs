@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Attachment, Configuration, UplinkSpec};
+use crate::config::{Attachment, Configuration, UplinkSpec, descriptor_socket};
 use crate::socket_path::absolute;
 
 /// What a configuration asks of the machine.
@@ -18,8 +18,10 @@ pub struct Needs {
     pub unixgram: bool,
     /// There are ports on sockets of any kind.
     pub sockets: bool,
-    /// How many descriptors the switch will have open at most.
+    /// How many descriptors the switch has open, a client at each listener counted in.
     pub descriptors: u64,
+    /// How many it has when all come that it lets in.
+    pub descriptors_max: u64,
 }
 
 /// A switch without networks: its standard streams, logs, pollers, timers, control; rounded up.
@@ -28,14 +30,18 @@ const DESCRIPTORS_ALONE: u64 = 32;
 const DESCRIPTORS_PER_UPLINK: u64 = 8;
 /// A port, with what is open for a moment while it is made.
 const DESCRIPTORS_PER_PORT: u64 = 3;
-/// The clients that a `stream:` listener has at most.
+/// The clients that a `stream:` listener has at most (`service::network_up`).
 const CLIENTS_MAX: u64 = 256;
+/// The clients that the control socket has at most, and the descriptors on their way
+/// (`api::connections`).
+const CONTROL_CLIENTS_MAX: u64 = 256 + 256 + 1024;
 
 impl Needs {
     /// What `wanted` needs.
     #[must_use]
     pub fn of(wanted: &Configuration) -> Self {
         let mut needs = Self { descriptors: DESCRIPTORS_ALONE, ..Self::default() };
+        let mut clients_max = if wanted.control.is_some() { CONTROL_CLIENTS_MAX } else { 0 };
         for network in &wanted.networks {
             if network.uplink != UplinkSpec::None {
                 needs.packets = true;
@@ -47,21 +53,28 @@ impl Needs {
                 match &port.attachment {
                     Attachment::Tap(name) => needs.taps.push(name.clone()),
                     Attachment::Unixgram(_) => needs.unixgram = true,
-                    Attachment::Stream(_) => needs.descriptors += CLIENTS_MAX,
-                    Attachment::StreamConnect(_) | Attachment::Fd(_) => {}
+                    Attachment::Stream(_) => clients_max += CLIENTS_MAX,
+                    _ => {}
                 }
                 needs.sockets |= !matches!(port.attachment, Attachment::Tap(_));
             }
         }
+        needs.descriptors_max = needs.descriptors + clients_max;
         needs
     }
 }
 
-/// The paths of a configuration's sockets: of each the port, as `NETWORK/PORT`, the path from the
+/// The paths of a configuration's sockets: of each the port, as `NETWORK/PORT`, or that it is the
+/// control socket, the path from the
 /// root on, and whether the switch makes the socket (else somebody else listens there).
 #[must_use]
 pub fn sockets_of(wanted: &Configuration) -> Vec<(String, PathBuf, bool)> {
     let mut sockets = Vec::new();
+    if let Some(control) = &wanted.control {
+        let beside = descriptor_socket(&control.socket);
+        sockets.push(("control".to_owned(), absolute(control.socket.clone()), true));
+        sockets.push(("control, for descriptors".to_owned(), absolute(beside), true));
+    }
     for network in &wanted.networks {
         for port in &network.ports {
             let name = format!("{}/{}", network.name, port.name);
@@ -72,7 +85,7 @@ pub fn sockets_of(wanted: &Configuration) -> Vec<(String, PathBuf, bool)> {
                 Attachment::StreamConnect(path) => {
                     sockets.push((name, absolute(path.clone()), false));
                 }
-                Attachment::Fd(_) | Attachment::Tap(_) => {}
+                _ => {}
             }
         }
     }
@@ -99,10 +112,11 @@ mod tests {
     fn what_each_part_asks_for() {
         let needs = Needs::of(&wanted("none", &["a=unixgram:/a"]));
         assert!(!needs.interfaces && !needs.packets && needs.unixgram && needs.sockets);
-        assert_eq!(needs.descriptors, 35);
+        assert_eq!((needs.descriptors, needs.descriptors_max), (35, 35));
         let needs = Needs::of(&wanted("iface:eth0", &["a=stream:/a", "b=stream-connect:/b"]));
         assert!(!needs.interfaces && needs.packets && !needs.unixgram && needs.sockets);
-        assert_eq!(needs.descriptors, 32 + 8 + 2 * 3 + 256);
+        assert_eq!(needs.descriptors, 32 + 8 + 2 * 3);
+        assert_eq!(needs.descriptors_max, needs.descriptors + 256);
         let needs = Needs::of(&wanted("bridge:br0", &["a=tap:tap0"]));
         assert!(needs.interfaces && needs.packets && !needs.sockets);
         assert_eq!(needs.taps, ["tap0"]);

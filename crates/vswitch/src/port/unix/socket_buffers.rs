@@ -6,8 +6,8 @@ use nix::sys::socket::{getsockopt, sockopt};
 
 use super::platform::{self, RECEIVE_LIMIT, SEND_LIMIT};
 
-/// What is asked for, each way, in bytes. On Linux it is the sender's buffer that bounds a unix socket's
-/// queue, on macOS that of a stream; a datagram's is the receiver's there.
+/// What is asked for, each way, in bytes. On Linux it is the sender's buffer that bounds a unix
+/// socket's queue, on macOS that of a stream; a datagram's is the receiver's there.
 pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// What the kernel granted, in bytes as it counts them (Linux: twice what was asked for,

@@ -15,13 +15,13 @@ pub(super) fn bridge(
     member: Option<&str>,
     links: &Links,
 ) -> Vec<Finding> {
-    let (there, found) = match exists(name, create, links) {
-        Ok(found) => found,
-        Err(finding) => return vec![finding],
-    };
+    let (there, standing) = standing(name, create, links);
     let mut findings = vec![there];
+    if standing == Standing::Refused {
+        return findings;
+    }
     findings.extend(member.and_then(|member| wanted_member(name, member, links)));
-    let Some(link) = found else {
+    let Standing::Joined(link) = standing else {
         // It will have this member, and no other.
         let member = member.and_then(|member| links.find(member));
         findings.extend(member.map(|member| carrier("member-carrier", member)));
@@ -47,48 +47,64 @@ pub(super) fn bridge(
     findings
 }
 
-/// Whether the bridge is as it is to be: the finding, and the bridge if it is there and stays.
-fn exists<'a>(
-    name: &str,
-    create: bool,
-    links: &'a Links,
-) -> Result<(Finding, Option<&'a Link>), Finding> {
+/// What becomes of a bridge at the switch's start.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing<'a> {
+    /// It is joined.
+    Joined(&'a Link),
+    /// It is made.
+    Made,
+    /// The switch does not start.
+    Refused,
+}
+
+/// Whether the bridge is as it is to be.
+fn standing<'a>(name: &str, create: bool, links: &'a Links) -> (Finding, Standing<'a>) {
     const ID: &str = "bridge";
     let Some(link) = links.find(name) else {
-        if create {
-            return Ok((Finding::ok(ID, name, "is not there: the switch makes it"), None));
-        }
-        return Err(Finding::error(ID, name, "there is no bridge of this name here")
-            .why("the switch does not start without")
-            .to_do("make it, or have the switch make it (bridge:NAME,create)")
-            .command(&["sudo", "vswitch", "bridge", "create", name])
-            .and(&["sudo", "vswitch", "if", "up", name]));
+        return if create {
+            (Finding::ok(ID, name, "is not there: the switch makes it"), Standing::Made)
+        } else {
+            (no_bridge(ID, name), Standing::Refused)
+        };
     };
     if link.kind != Kind::Bridge {
-        return Err(Finding::error(ID, name, format!("is no bridge, its kind is {}", link.kind))
+        let found = format!("is no bridge, its kind is {}", link.kind);
+        let finding = Finding::error(ID, name, found)
             .why("the switch joins bridges alone")
             .to_do("use it as it is (iface:NAME), or choose a bridge")
-            .command(&["vswitch", "if", "list"]));
-    }
-    let found = format!("is there, MTU {}", link.mtu);
-    let there = Finding::ok(ID, name, found).figure("mtu", link.mtu.into());
-    if !create {
-        return Ok((there, Some(link)));
+            .command(&["vswitch", "if", "list"]);
+        return (finding, Standing::Refused);
     }
     match &link.made_by {
+        _ if !create => {
+            let found = format!("is there, MTU {}", link.mtu);
+            let there = Finding::ok(ID, name, found).figure("mtu", link.mtu.into());
+            (there, Standing::Joined(link))
+        }
         Some(maker) if maker.is_alive => {
             let found = format!("was made by a switch that runs, process {}", maker.pid);
             let note = Finding::note(ID, name, found).figure("pid", maker.pid.into());
-            let note = note.why("a second switch cannot make it");
-            Ok((note, Some(link)))
+            (note.why("a second switch cannot make it"), Standing::Joined(link))
         }
         // The next switch takes it away first; `leftover` says more.
-        Some(_) => Ok((Finding::ok(ID, name, "is a dead switch's: it is made anew"), None)),
-        None => Err(Finding::error(ID, name, "is there, and was not made by a switch")
-            .why("with \"create\" the switch makes the bridge, and takes it away at its end")
-            .to_do("leave out \"create\" to join it; or, if nobody needs it, take it away")
-            .command(&["sudo", "vswitch", "bridge", "destroy", name])),
+        Some(_) => (Finding::ok(ID, name, "is a dead switch's: it is made anew"), Standing::Made),
+        None => {
+            let finding = Finding::error(ID, name, "is there, and was not made by a switch")
+                .why("with \"create\" the switch makes the bridge, and takes it away at its end")
+                .to_do("leave out \"create\" to join it; or, if nobody needs it, take it away")
+                .command(&["sudo", "vswitch", "bridge", "destroy", name]);
+            (finding, Standing::Refused)
+        }
     }
+}
+
+fn no_bridge(id: &'static str, name: &str) -> Finding {
+    Finding::error(id, name, "there is no bridge of this name here")
+        .why("the switch does not start without")
+        .to_do("make it, or have the switch make it (bridge:NAME,create)")
+        .command(&["sudo", "vswitch", "bridge", "create", name])
+        .and(&["sudo", "vswitch", "if", "up", name])
 }
 
 /// An interface that is to become a member, where something is wrong with it.

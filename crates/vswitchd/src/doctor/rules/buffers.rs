@@ -30,9 +30,7 @@ pub fn buffer(id: &'static str, found: &Buffer) -> Finding {
             "a burst of frames that does not fit a port's buffer waits in the switch or is \
              dropped, and a large frame may not fit at all",
         )
-        .to_do(
-            "raise the limit (it holds until the machine starts again, unless it is written down)",
-        )
+        .to_do("raise the limit; it holds until the machine starts again")
         .command(&["sudo", "sysctl", "-w", &value])
 }
 
@@ -70,28 +68,38 @@ pub fn queue_length(length: Option<u64>) -> Finding {
     }
 }
 
-/// Judges the limit of open descriptors by how many will be needed.
+/// Judges the limit of open descriptors by how many will be needed, and how many when as many
+/// clients come as are let in.
 #[must_use]
-pub fn descriptors(limit: Limit, needed: u64) -> Finding {
+pub fn descriptors(limit: Limit, needed: u64, most: u64) -> Finding {
     const ID: &str = "descriptor-limit";
     const OBJECT: &str = "RLIMIT_NOFILE";
     let Limit { soft, hard } = limit;
     let figures = |finding: Finding| {
-        finding.figure("limit", soft).figure("most", hard).figure("needed", needed)
+        let finding = finding.figure("limit", soft).figure("hard_limit", hard);
+        finding.figure("needed", needed).figure("needed_at_most", most)
     };
-    if soft >= needed {
-        let found = format!("{soft} descriptors may be open, {needed} at most will be");
+    if soft >= most {
+        let found = format!("{soft} descriptors may be open, {most} at most will be");
         return figures(Finding::ok(ID, OBJECT, found));
     }
-    let found = format!("{soft} descriptors may be open, up to {needed} will be");
-    let bad = figures(Finding::warning(ID, OBJECT, found))
-        .why("a client that comes when there is none left is turned away");
-    if hard >= needed {
+    let bad = if soft >= needed {
+        let found = format!(
+            "{soft} descriptors may be open; {needed} will be, {most} if all clients come that are \
+             let in"
+        );
+        Finding::note(ID, OBJECT, found)
+    } else {
+        let found = format!("{soft} descriptors may be open, {needed} will be");
+        Finding::warning(ID, OBJECT, found)
+    };
+    let bad = figures(bad).why("what comes when there is none left is turned away");
+    if hard >= most {
         bad.to_do("raise it in the shell that starts the switch (in a systemd unit: LimitNOFILE=)")
-            .command(&["ulimit", "-n", &needed.to_string()])
+            .command(&["ulimit", "-n", &most.to_string()])
     } else {
         bad.to_do(format!(
-            "raise it for the user (LimitNOFILE={needed} in a systemd unit, nofile in \
+            "raise it for the user (LimitNOFILE={most} in a systemd unit, nofile in \
              /etc/security/limits.conf)"
         ))
     }

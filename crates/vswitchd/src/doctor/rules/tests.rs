@@ -362,8 +362,9 @@ fn queues_and_descriptors() {
     assert!(short.found.starts_with("11 datagrams"), "{short:?}");
     assert_eq!(queue_length(Some(4096)).severity, Fine);
     assert_eq!(queue_length(None).severity, Note);
-    let of = |soft, hard| descriptors(Limit { soft, hard }, 600);
+    let of = |soft, hard| descriptors(Limit { soft, hard }, 300, 600);
     assert_eq!(of(1024, 4096).severity, Fine);
+    assert_eq!(of(512, 4096).severity, Note);
     assert_eq!(of(256, 4096).command.as_deref(), Some("ulimit -n 600"));
     let fixed = of(256, 512);
     assert!(fixed.severity == Warning && fixed.command.is_none(), "{fixed:?}");
