@@ -37,11 +37,11 @@ pub fn buffer(id: &'static str, found: &Buffer) -> Finding {
 /// How many datagrams wait for a socket whose owner does not connect it, on Linux.
 const QUEUE_GOOD: u64 = 4096;
 
-/// Judges `net.unix.max_dgram_qlen`; nothing where it is read as nothing.
+/// Judges `net.unix.max_dgram_qlen`.
 ///
 /// The kernel applies it only where the receiver is not connected to the sender
-/// (`unix_dgram_sendmsg`), as a socket of QEMU's `-netdev dgram`; the switch connects its own. It is
-/// taken over when the receiver's socket is made. 512 gained nothing when it was measured.
+/// (`unix_dgram_sendmsg`), as a socket of QEMU's `-netdev dgram`; the switch connects its own. A
+/// socket has the length of the moment when it was made. 512 gained nothing when it was measured.
 #[must_use]
 pub fn queue_length(length: Option<u64>) -> Finding {
     const ID: &str = "unix-queue-length";
