@@ -1,5 +1,6 @@
 //! A layer-2 switch for virtual machines: fabric, ports, pollers, one loop.
 
+pub mod capture;
 pub mod counters;
 pub mod fabric;
 mod frame;

@@ -109,9 +109,8 @@ impl EgressQueue {
         }
     }
 
-    /// Drops the frames whose offload a port that takes `takes` does not take; says how many.
-    pub(crate) fn drop_untaken(&mut self, takes: Offloads, pool: &mut Pool) -> u64 {
-        let mut dropped = 0;
+    /// Has the frames dropped, by `drop`, whose offload a port that takes `takes` does not take.
+    pub(crate) fn drop_untaken(&mut self, takes: Offloads, mut drop: impl FnMut(Frame)) {
         self.alone_frames = 0;
         for _ in 0..self.frames.len() {
             let Some(queued) = self.frames.pop_front() else { break };
@@ -120,10 +119,8 @@ impl EgressQueue {
                 continue;
             }
             self.held_bytes -= queued.frame.held_bytes();
-            pool.release(queued.frame);
-            dropped += 1;
+            drop(queued.frame);
         }
-        dropped
     }
 
     pub(crate) fn frame(&self, place: usize) -> &Frame {

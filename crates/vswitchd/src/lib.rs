@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod api;
+pub mod capture;
 pub mod config;
 pub mod doctor;
 pub mod events;

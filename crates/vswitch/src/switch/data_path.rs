@@ -2,6 +2,7 @@
 
 use super::finish::Work;
 use super::{Switch, port_of};
+use crate::capture::Passage;
 use crate::counters::DropReason;
 use crate::fabric::{PortIndex, Verdict};
 use crate::frame::Frame;
@@ -114,12 +115,12 @@ impl<P: Poller> Switch<P> {
             match verdict {
                 Verdict::Drop(reason) => {
                     port.counters.ingress.dropped.count(reason);
-                    self.count_received(index, frame.len_bytes());
+                    self.received(index, &frame, Passage::dropped_in(reason));
                     self.pool.release(frame);
                 }
                 Verdict::Flood => {
                     port.counters.ingress.flooded_frames += 1;
-                    self.count_received(index, frame.len_bytes());
+                    self.received(index, &frame, Passage::IN);
                     self.flood(index, network, frame);
                 }
                 Verdict::Forward(target) => {
@@ -151,11 +152,11 @@ impl<P: Poller> Switch<P> {
         if let Some(port) = self.port_mut(index) {
             port.counters.ingress.forwarded_frames += 1;
         }
-        self.count_received(index, frame.len_bytes());
+        self.received(index, &frame, Passage::IN);
         match admission.refusal() {
             None => self.enqueue(target, frame, work, load.frames),
             Some(reason) => {
-                self.refuse(target, load.frames, reason);
+                self.refuse(target, &frame, load.frames, reason);
                 self.pool.release(frame);
             }
         }
@@ -191,7 +192,7 @@ impl<P: Poller> Switch<P> {
         let load = Load::of(frame);
         // Who would have to wait is dropped.
         match self.admit(target, &load, QUEUE_FRAMES_MAX).refusal() {
-            Some(reason) => self.refuse(target, load.frames, reason),
+            Some(reason) => self.refuse(target, frame, load.frames, reason),
             None => {
                 let copy = self.pool.share(frame);
                 self.push(target, copy);
@@ -232,11 +233,20 @@ impl<P: Poller> Switch<P> {
         Admission::Refused(DropReason::QueueFull)
     }
 
-    /// Counts frames that were meant for `target` and not queued.
-    pub(super) fn refuse(&mut self, target: PortIndex, frames: usize, reason: DropReason) {
+    /// Counts what was meant for `target` and is not queued: a frame, or the `frames` that it was
+    /// to be cut into.
+    pub(super) fn refuse(
+        &mut self,
+        target: PortIndex,
+        frame: &Frame,
+        frames: usize,
+        reason: DropReason,
+    ) {
         if let Some(port) = self.port_mut(target) {
             port.counters.egress.enqueued_frames += frames as u64;
             port.counters.egress.dropped.add(reason, frames as u64);
+            let passage = Passage::dropped_out(reason, frames);
+            self.taps.show(target, frame, passage, &self.pool, self.now);
         }
     }
 
@@ -250,6 +260,8 @@ impl<P: Poller> Switch<P> {
         if !port.takes.takes(&frame.offload) {
             // It did until a moment ago, when it was made to send what it had.
             port.counters.egress.dropped.count(DropReason::NoPeer);
+            let passage = Passage::dropped_out(DropReason::NoPeer, 1);
+            self.taps.show(target, &frame, passage, &self.pool, self.now);
             self.pool.release(frame);
             return;
         }
@@ -306,6 +318,7 @@ impl<P: Poller> Switch<P> {
                 let Some(frame) = port.queue.pop() else { break };
                 port.counters.egress.sent_frames += 1;
                 port.counters.egress.sent_bytes += frame.len_bytes() as u64;
+                self.taps.show(index, &frame, Passage::OUT, &self.pool, self.now);
                 self.pool.release(frame);
             }
             port.counters.egress.count_batch(sent.taken_frames);
@@ -367,6 +380,8 @@ impl<P: Poller> Switch<P> {
         let Some(port) = port_of(&mut self.members, index) else { return };
         if let Some(frame) = port.queue.pop() {
             port.counters.egress.dropped.count(reason);
+            let passage = Passage::dropped_out(reason, 1);
+            self.taps.show(index, &frame, passage, &self.pool, self.now);
             self.pool.release(frame);
         }
     }
@@ -429,10 +444,12 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    pub(super) fn count_received(&mut self, index: PortIndex, len_bytes: usize) {
+    /// Counts a frame that came in, now that it was decided on.
+    pub(super) fn received(&mut self, index: PortIndex, frame: &Frame, passage: Passage) {
         if let Some(port) = self.port_mut(index) {
             port.counters.ingress.received_frames += 1;
-            port.counters.ingress.received_bytes += len_bytes as u64;
+            port.counters.ingress.received_bytes += frame.len_bytes() as u64;
+            self.taps.show(index, frame, passage, &self.pool, self.now);
         }
     }
 
@@ -452,12 +469,13 @@ impl<P: Poller> Switch<P> {
     fn count_rejected(&mut self, index: PortIndex) {
         let rejected = std::mem::take(&mut self.inbox.rejected);
         let bytes = std::mem::take(&mut self.inbox.rejected_bytes);
-        let Some(port) = self.port_mut(index) else { return };
+        let Some(port) = port_of(&mut self.members, index) else { return };
         let ingress = &mut port.counters.ingress;
         ingress.received_frames += rejected.total();
         ingress.received_bytes += bytes;
         for (reason, frames) in rejected.iter() {
             ingress.dropped.add(reason, frames);
+            self.taps.reject(index, reason, frames, self.now);
         }
     }
 }

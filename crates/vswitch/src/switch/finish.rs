@@ -55,7 +55,10 @@ impl<P: Poller> Switch<P> {
             Work::Nothing => self.push(target, frame),
             work => match self.finish(frame, work) {
                 Ok(()) => self.push_segments(target),
-                Err(reason) => self.refuse(target, frames, reason),
+                Err((frame, reason)) => {
+                    self.refuse(target, &frame, frames, reason);
+                    self.pool.release(frame);
+                }
             },
         }
     }
@@ -103,7 +106,7 @@ impl<P: Poller> Switch<P> {
         *finished = Some((load, work));
         match (refusal, work) {
             (Some(reason), _) | (None, Work::Impossible(reason)) => {
-                self.refuse(target, load.frames, reason);
+                self.refuse(target, frame, load.frames, reason);
             }
             (None, _) => self.push_shares(target),
         }
@@ -137,34 +140,33 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    /// Puts what the frame is finished to into `segments`.
-    fn finish(&mut self, mut frame: Frame, work: Work) -> Result<(), DropReason> {
-        let done = match work {
-            Work::Nothing => Ok(()),
-            Work::Impossible(reason) => Err(reason),
-            Work::Segments => {
-                let cut = self.cut(&frame);
-                self.pool.release(frame);
-                return cut;
+    /// Puts what the frame is finished to into `segments`; the frame comes back when it cannot be.
+    fn finish(&mut self, mut frame: Frame, work: Work) -> Result<(), (Frame, DropReason)> {
+        let done = match (work, self.pool.bytes_mut(&frame)) {
+            (Work::Nothing, _) => Ok(()),
+            (Work::Impossible(reason), _) => Err(reason),
+            (Work::Checksum, Some(bytes)) => {
+                complete_checksum(bytes, &frame.offload).map_err(|_| BAD)
             }
-            Work::Checksum => match self.pool.bytes_mut(&frame) {
-                Some(bytes) => complete_checksum(bytes, &frame.offload).map_err(|_| BAD),
-                None => {
-                    // Others share its buffer.
-                    let copied = self.finish_copy(&frame, work);
-                    self.pool.release(frame);
-                    return copied;
-                }
-            },
+            // With the checksum, others share its buffer.
+            (Work::Segments, _) | (Work::Checksum, None) => {
+                return match self.finish_copy(&frame, work) {
+                    Ok(()) => {
+                        self.pool.release(frame);
+                        Ok(())
+                    }
+                    Err(reason) => Err((frame, reason)),
+                };
+            }
         };
         match done {
             Ok(()) => {
                 frame.offload = Offload::NONE;
                 self.segments.push(frame);
+                Ok(())
             }
-            Err(_) => self.pool.release(frame),
+            Err(reason) => Err((frame, reason)),
         }
-        done
     }
 
     /// The same of a frame that stays as it is.
@@ -178,7 +180,10 @@ impl<P: Poller> Switch<P> {
         self.pool.restore(frame, whole);
         let mut copy = copy.ok_or(DropReason::NoBuffer)?;
         copy.offload = frame.offload;
-        self.finish(copy, work)
+        self.finish(copy, work).map_err(|(copy, reason)| {
+            self.pool.release(copy);
+            reason
+        })
     }
 
     /// Cuts a big segment into `segments`; all of it, or nothing when the pool is too small.
@@ -256,7 +261,9 @@ mod tests {
             assert_eq!(switch.pool.filled_slots(), 1 + switch.segments.len());
             switch.release_segments();
             frame.offload.gso = Gso::TcpV6;
-            assert_eq!(switch.finish(frame, Work::Segments), Err(DropReason::BadOffload));
+            let (frame, reason) = switch.finish(frame, Work::Segments).unwrap_err();
+            assert_eq!(reason, DropReason::BadOffload);
+            switch.pool.release(frame);
             assert_eq!(switch.pool.filled_slots(), 0);
         }
     }
@@ -274,7 +281,7 @@ mod tests {
         let mut frame = switch.pool.copy(&whole).expect("room for it");
         frame.offload = offload;
         let shared = switch.pool.share(&frame);
-        assert_eq!(switch.finish(shared, Work::Checksum), Ok(()));
+        switch.finish(shared, Work::Checksum).expect("a checksum in its place");
         assert_eq!(switch.pool.bytes(&frame), whole, "as it was");
         let finished = switch.segments.pop().expect("a copy");
         let mut expected = whole;
@@ -282,7 +289,7 @@ mod tests {
         assert_eq!(switch.pool.bytes(&finished), expected);
         assert_eq!(finished.offload, Offload::NONE);
         switch.pool.release(finished);
-        assert_eq!(switch.finish(frame, Work::Checksum), Ok(()));
+        switch.finish(frame, Work::Checksum).expect("a checksum in its place");
         assert_eq!(switch.pool.filled_slots(), 1, "not shared: completed in place");
         switch.release_segments();
         assert_eq!(switch.pool.filled_slots(), 0);

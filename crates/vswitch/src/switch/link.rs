@@ -1,6 +1,7 @@
 //! A port's link, taken down and up by a person: as if its cable were pulled.
 
 use super::{Member, Switch, port_of};
+use crate::capture::Passage;
 use crate::counters::DropReason;
 use crate::fabric::PortIndex;
 use crate::poller::Poller;
@@ -44,7 +45,7 @@ impl<P: Poller> Switch<P> {
             if let Some(port) = port_of(&mut self.members, index) {
                 port.counters.ingress.dropped.count(DropReason::LinkDown);
             }
-            self.count_received(index, frame.len_bytes());
+            self.received(index, &frame, Passage::dropped_in(DropReason::LinkDown));
             self.pool.release(frame);
         }
     }

@@ -4,6 +4,7 @@ use super::{
     AddError, ListenerSettings, ListenerState, Member, Notice, PORTS_MAX, Place, PortSettings,
     PortState, Switch, WhenGone, port_of, timers,
 };
+use crate::capture::Passage;
 use crate::counters::{DropReason, PortCounters};
 use crate::fabric::PortIndex;
 use crate::mac::MacAddr;
@@ -182,6 +183,7 @@ impl<P: Poller> Switch<P> {
             self.expire_at = self.now + timers::EXPIRE_EVERY;
             self.due_at(self.expire_at);
         }
+        self.show_port(index);
         Ok(index)
     }
 
@@ -225,14 +227,19 @@ impl<P: Poller> Switch<P> {
         }
         while let Some(frame) = state.queue.pop() {
             state.counters.egress.dropped.count(DropReason::Removed);
+            let passage = Passage::dropped_out(DropReason::Removed, 1);
+            self.taps.show(index, &frame, passage, &self.pool, self.now);
             self.pool.release(frame);
         }
         for frame in state.hold.drain(..) {
             state.counters.ingress.received_frames += 1;
             state.counters.ingress.received_bytes += frame.len_bytes() as u64;
             state.counters.ingress.dropped.count(DropReason::Removed);
+            let passage = Passage::dropped_in(DropReason::Removed);
+            self.taps.show(index, &frame, passage, &self.pool, self.now);
             self.pool.release(frame);
         }
+        self.taps.remove_port(index, self.now);
         if let Some(target) = state.waiting_on.and_then(|target| self.port_mut(target)) {
             target.waiters.retain(|waiter| *waiter != index);
         }

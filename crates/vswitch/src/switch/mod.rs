@@ -31,6 +31,7 @@ mod membership;
 mod notice;
 mod report;
 mod settings;
+mod taps;
 mod timers;
 mod watch;
 
@@ -42,11 +43,13 @@ pub use report::{
     Report,
 };
 pub use settings::{AddError, ListenerSettings, NetworkId, PORTS_MAX, PortSettings, WhenGone};
+pub use taps::TapId;
 pub use timers::{PATIENCE, PATIENCE_EVERY, STALL_AFTER};
 
 use handle::Command;
 use log_throttle::LogThrottle;
 use membership::POOL_BASE_BYTES;
+use taps::Taps;
 
 /// How many commands from other threads one step carries out.
 const COMMANDS_PER_STEP: usize = 64;
@@ -83,6 +86,7 @@ pub struct Switch<P: Poller> {
     throttle: LogThrottle,
     observer: notice::Observer,
     counters: LoopCounters,
+    taps: Taps,
     busy_poll: bool,
     stopping: bool,
 }
@@ -191,6 +195,7 @@ impl<P: Poller> Switch<P> {
             throttle: LogThrottle::default(),
             observer: notice::Observer::default(),
             counters: LoopCounters::default(),
+            taps: Taps::default(),
             busy_poll: false,
             stopping: false,
         }
@@ -369,6 +374,13 @@ impl<P: Poller> Switch<P> {
     fn listener_mut(&mut self, index: PortIndex) -> Option<&mut ListenerState> {
         match &mut self.members.get_mut(usize::from(index.0))?.member {
             Member::Listener(state) => Some(state),
+            _ => None,
+        }
+    }
+
+    fn listener_name(&self, index: PortIndex) -> Option<&str> {
+        match self.member(index) {
+            Member::Listener(state) => Some(&state.settings.name),
             _ => None,
         }
     }

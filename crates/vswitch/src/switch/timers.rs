@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{Member, PortState, Switch};
+use crate::capture::Passage;
 use crate::counters::DropReason;
 use crate::fabric::PortIndex;
 use crate::poller::{Interest, Poller};
@@ -130,6 +131,8 @@ impl<P: Poller> Switch<P> {
             }
             let Some(frame) = port.queue.pop() else { return };
             port.counters.egress.dropped.count(DropReason::Aged);
+            let passage = Passage::dropped_out(DropReason::Aged, 1);
+            self.taps.show(index, &frame, passage, &self.pool, now);
             self.pool.release(frame);
             self.offer_room(index);
         }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{PortState, Switch};
+use crate::capture::Passage;
 use crate::counters::DropReason;
 use crate::fabric::PortIndex;
 use crate::poller::{Interest, Poller, Source};
@@ -30,8 +31,13 @@ impl<P: Poller> Switch<P> {
         if port.takes != takes {
             port.takes = takes;
             // They were for somebody who is not there any more.
-            let dropped = port.queue.drop_untaken(takes, &mut self.pool);
-            port.counters.egress.dropped.add(DropReason::NoPeer, dropped);
+            let (queue, dropped) = (&mut port.queue, &mut port.counters.egress.dropped);
+            queue.drop_untaken(takes, |frame| {
+                dropped.count(DropReason::NoPeer);
+                let passage = Passage::dropped_out(DropReason::NoPeer, 1);
+                self.taps.show(index, &frame, passage, &self.pool, self.now);
+                self.pool.release(frame);
+            });
         }
         if port.source_changed() {
             let closed = port.watched.take();

@@ -2,10 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use testkit::command::ip;
 
 use afpacket::{Options, Outgoing, PacketSocket, ReceiveError, Slot, VnetHdr};
+use vswitch::capture::{
+    Filter, RING_BYTES_MAX, RING_BYTES_MIN, Record, TapCounters, TapReader, TapSettings, tap,
+};
 use vswitch::fabric::{PortPolicy, Settings};
 use vswitch::port::linux::{DatagramPort, PacketPort, TapPort, UnixgramPort};
 use vswitch::port::unix::{Access, StreamListener, StreamPort};
@@ -169,6 +172,43 @@ fn unixgram_to_unixgram() {
     let mut rig = Rig::new();
     let (mut a, mut b) = (rig.unixgram("a"), rig.unixgram("b"));
     assert_path("unixgram to unixgram", &mut rig, &mut a, &mut b);
+}
+
+/// Four captures see every frame: with room and without, of all and of what a filter takes. Nobody
+/// reads them.
+#[test]
+fn captured() {
+    let mut rig = Rig::new();
+    let (mut a, mut b) = (rig.unixgram("a"), rig.stream("b"));
+    let mut readers = Vec::new();
+    let filter: Filter = "ldh [12]\njneq #0x88b5, drop\nret #60\ndrop: ret #0".parse().unwrap();
+    for ring_bytes in [RING_BYTES_MAX, RING_BYTES_MIN] {
+        for filter in [None, Some(filter.clone())] {
+            let (tap, reader) =
+                tap(TapSettings { ring_bytes, filter, ..TapSettings::default() }).unwrap();
+            rig.switch.attach_tap(tap, SystemTime::now()).expect("there are none");
+            readers.push(reader);
+        }
+    }
+    assert_path("captured", &mut rig, &mut a, &mut b);
+    drop(rig);
+    let counters = readers.iter_mut().map(last_counters);
+    let [all, some, few, least] = counters.collect::<Vec<_>>()[..] else { panic!("four") };
+    assert!(all.captured_frames() > 2000 && all.lost_frames == 0, "{all:?}");
+    assert_eq!(all, some, "{all:?} {some:?}: the filter accepts the test's frames");
+    assert!(few.lost_frames > 0 && least.captured_frames() > few.captured_frames());
+}
+
+fn last_counters(reader: &mut TapReader) -> TapCounters {
+    let mut sum = TapCounters::default();
+    while let Some(record) = reader.next() {
+        if let Record::Counters { counters, .. } = record {
+            sum.seen_frames += counters.seen_frames;
+            sum.accepted_frames += counters.accepted_frames;
+            sum.lost_frames += counters.lost_frames;
+        }
+    }
+    sum
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! A switch between ports in memory, some of which take unfinished frames, one step at a time.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::VecDeque;
 use std::io;
@@ -119,6 +120,10 @@ impl Bench {
         }
     }
 
+    pub(crate) fn switch(&mut self) -> &mut Switch<MemoryPoller> {
+        &mut self.switch
+    }
+
     /// The counters, whose sums hold.
     pub(crate) fn report(&mut self) -> Report {
         let report = self.switch.report();
@@ -190,7 +195,7 @@ impl Port for MemoryPort {
 }
 
 #[derive(Debug)]
-struct MemoryPoller(Shared);
+pub(crate) struct MemoryPoller(Shared);
 
 impl Poller for MemoryPoller {
     fn add(&mut self, source: Source, token: Token, interest: Interest) -> io::Result<()> {

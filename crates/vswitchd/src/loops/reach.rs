@@ -51,6 +51,11 @@ impl<P: Poller> Handles<P> {
         self.0[0].clone()
     }
 
+    /// All of them, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Handle<P>> {
+        self.0.iter()
+    }
+
     /// Ends all of them.
     pub(crate) fn stop(&self) {
         self.0.iter().for_each(Handle::stop);

@@ -7,6 +7,7 @@ use vswitch::switch::{AddressPage, Report};
 use super::desk::Desk;
 use super::error::ServiceError;
 use crate::access::Access;
+use crate::capture::{Capture, CaptureError, CaptureRequest};
 use crate::config::{Configuration, PortSpec, UplinkSpec};
 use crate::events::Events;
 use crate::loops::{Handles, Reach as _};
@@ -139,6 +140,16 @@ impl<P: Platform> Control<P> {
     /// say.
     pub fn note_refused(&self) {
         super::lock(&self.desk).changes.refused += 1;
+    }
+
+    /// Captures what is carried from now on. Up to
+    /// [`TAPS_MAX`](vswitch::capture::TAPS_MAX) captures run at once.
+    ///
+    /// # Errors
+    /// [`CaptureError`]; nothing is captured then.
+    pub fn capture(&self, request: &CaptureRequest) -> Result<Capture, CaptureError> {
+        super::lock(&self.desk).check_capture(request)?;
+        Capture::start(&self.handles, &mut self.handles.clone(), request)
     }
 
     /// Ends the service: [`Service::run`](super::Service::run) comes back.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::error::ServiceError;
 use super::network_up::{NetworkUp, stations};
+use crate::capture::{CaptureError, CaptureRequest};
 use crate::config::{Configuration, ControlSettings, Network, UPLINK_NAME, UplinkSpec, check};
 use crate::events::{Event, Events};
 use crate::loops::{Ended, Reach};
@@ -140,6 +141,28 @@ impl<P: Platform> Desk<P> {
         applied.find_changed();
         self.events.tell(Event::Reloaded { applied: applied.clone() });
         Ok(applied)
+    }
+
+    /// Whether there is what is to be captured.
+    ///
+    /// # Errors
+    /// [`CaptureError::NoNetwork`] and [`CaptureError::NoPort`].
+    pub(super) fn check_capture(
+        &self,
+        request: &CaptureRequest,
+    ) -> std::result::Result<(), CaptureError> {
+        let is_asked_for =
+            |up: &&NetworkUp<_>| request.network.as_ref().is_none_or(|network| *network == up.name);
+        let mut networks = self.networks.iter().filter(is_asked_for).peekable();
+        match (&request.network, &request.port) {
+            (Some(network), _) if networks.peek().is_none() => {
+                Err(CaptureError::NoNetwork(network.clone()))
+            }
+            (_, Some(port)) if !networks.any(|up| up.has_port(port)) => {
+                Err(CaptureError::NoPort(port.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn remove_unwanted(

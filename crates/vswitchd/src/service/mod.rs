@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vswitch::Nanos;
 use vswitch::switch::{Handle, Report};
 
+use crate::capture::{Capture, CaptureError, CaptureRequest};
 use crate::config::Configuration;
 use crate::events::Events;
 use crate::loops::Loops;
@@ -93,6 +94,16 @@ impl<P: Platform> Service<P> {
     /// As there.
     pub fn apply(&mut self, wanted: &Configuration) -> Result<Applied, ServiceError<P::Error>> {
         lock(&self.desk).apply(&mut self.loops, wanted)
+    }
+
+    /// [`Control::capture`], for who drives the switch itself. The capture's end, too, comes with
+    /// the next round.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn capture(&mut self, request: &CaptureRequest) -> Result<Capture, CaptureError> {
+        lock(&self.desk).check_capture(request)?;
+        Capture::start(&self.loops.handles(), &mut self.loops, request)
     }
 
     /// Has each loop poll busily ([`Switch::set_busy_poll`](vswitch::switch::Switch::set_busy_poll)).

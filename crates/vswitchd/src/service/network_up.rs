@@ -90,6 +90,19 @@ impl<U> NetworkUp<U> {
         self.uplink.as_ref().map_or(&UplinkSpec::None, |uplink| &uplink.spec)
     }
 
+    /// Whether it has a port of this name: its own, the uplink's, or what a listener's client,
+    /// which may not be there yet, would be called.
+    pub(super) fn has_port(&self, name: &str) -> bool {
+        let is_named = |of: &str| self.ports.iter().any(|port| port.spec.name == of);
+        let is_listener = |of: &str| {
+            let mut named = self.ports.iter().filter(|port| port.spec.name == of);
+            named.any(|port| matches!(port.spec.attachment, Attachment::Stream(_)))
+        };
+        name == UPLINK_NAME && self.uplink.is_some()
+            || is_named(name)
+            || name.rsplit_once('.').is_some_and(|(listener, _)| is_listener(listener))
+    }
+
     /// Makes the uplink of a network that has none. `stations` as in [`Self::tell_stations`].
     pub(super) fn add_uplink<P: Platform<Uplink = U>>(
         &mut self,
