@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus};
@@ -26,9 +27,10 @@ use crate::signals;
 /// or at one that runs already.
 ///
 /// The command's card is a unix datagram socket, one datagram to a frame, as vfkit, krunkit and
-/// QEMU take it. The command runs as the user who called sudo, so that a VM need not run as root.
-/// When it ends, the switch ends too, with the command's exit code (128 and the signal's number
-/// when a signal ended it). SIGINT and SIGTERM are passed on to it.
+/// QEMU take it, or with --stream what socket_vmnet_client passes on. The command runs as the user
+/// who called sudo, so that a VM need not run as root. When it ends, the switch ends too, with the
+/// command's exit code (128 and the signal's number when a signal ended it). SIGINT and SIGTERM are
+/// passed on to it.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -57,6 +59,10 @@ pub(crate) struct Arguments {
     /// The card's address: frames from any other are dropped
     #[arg(long, value_name = "MAC")]
     mac: Option<MacAddr>,
+
+    /// Make the card a stream, with four bytes of length before each frame
+    #[arg(long, conflicts_with = "control")]
+    stream: bool,
 
     /// Whom to run the command as: a name or number [default: the user who called sudo]
     #[arg(long, value_name = "USER")]
@@ -119,8 +125,8 @@ fn at_running_switch(
 /// Runs the command and a switch beside it.
 fn with_switch(arguments: Arguments, who: Option<Caller>) -> Result<ExitCode, Failure> {
     let access = arguments.network.access()?;
-    let (ours, theirs) =
-        card_pair().map_err(|error| Failure::new("make a pair of sockets", error))?;
+    let (ours, theirs) = if arguments.stream { stream_pair() } else { card_pair() }
+        .map_err(|error| Failure::new("make a pair of sockets", error))?;
     let card = PortSpec {
         name: "cmd".to_owned(),
         attachment: Attachment::Given(GivenSocket::new(ours)),
@@ -171,6 +177,11 @@ fn wait_for_end(child: &Child) {
 fn wait_for(id: rustix::process::Pid) {
     let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     while waitid(WaitId::Pid(id), ended).is_err_and(|e| e == rustix::io::Errno::INTR) {}
+}
+
+fn stream_pair() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    Ok((ours.into(), theirs.into()))
 }
 
 /// Starts the command as `who`, by way of this program: the change of user happens in the child, by

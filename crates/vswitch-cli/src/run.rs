@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     uplink: Option<UplinkSpec>,
 
     /// Where a VM plugs in, NAME=KIND:ARG[,mac=MAC], with a KIND of unixgram:PATH, stream:PATH,
-    /// stream-connect:PATH, fd:N or, on Linux, tap:IFNAME; may be given many times
+    /// stream-connect:PATH, vde:DIR, fd:N or, on Linux, tap:IFNAME; may be given many times
     #[arg(long = "port", value_name = "PORT", required_unless_present = "config")]
     ports: Vec<PortSpec>,
 

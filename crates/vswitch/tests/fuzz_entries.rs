@@ -10,8 +10,37 @@ proptest! {
         entries::stream(&bytes);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn vde_requests(
+        good_bytes in 0_usize..140,
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let good = [
+            &[0xfeed_face_u32, 3, 7 << 8].map(u32::to_ne_bytes).concat()[..],
+            if cfg!(target_os = "macos") { &[106, 1] } else { &[1, 0] },
+            b"/tmp/vde.01234-00000\0",
+            &[0; 120],
+        ];
+        let good_bytes = good_bytes.min(bytes.len());
+        let (good, rest) = (&good.concat()[..good_bytes], &bytes[good_bytes..]);
+        entries::vde_request(&[good, rest].concat());
+    }
+
     #[test]
     fn fabrics(bytes in prop::collection::vec(prop_oneof![0u8..4, any::<u8>()], 0..1500)) {
         entries::fabric(&bytes);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn kept_seeds_of_vde_requests() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/vde_request");
+    let mut count = 0;
+    for seed in std::fs::read_dir(seeds).unwrap() {
+        entries::vde_request(&std::fs::read(seed.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count > 0, "no seed in {seeds}");
 }

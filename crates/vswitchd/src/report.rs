@@ -21,6 +21,10 @@ pub struct Ready {
     #[serde(flatten)]
     pub only: Option<ReadyNetwork>,
     pub networks: Vec<ReadyNetwork>,
+    /// The address of the only port, by the name under which those read it who start
+    /// `vmnet-helper`; left out when there are more ports, or it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vmnet_mac_address: Option<String>,
     /// How many loops share them; left out when it is one.
     #[serde(skip_serializing_if = "is_one")]
     pub threads: usize,
@@ -43,6 +47,7 @@ impl Ready {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             only: if let [only] = &networks[..] { Some(only.clone()) } else { None },
+            vmnet_mac_address: only_mac(&networks),
             networks,
             threads,
         }
@@ -60,6 +65,14 @@ impl Ready {
         };
         report.ports.sort_by_key(|port| place(&port.network, &port.name));
         report.listeners.sort_by_key(|listener| place(&listener.network, &listener.name));
+    }
+}
+
+fn only_mac(networks: &[ReadyNetwork]) -> Option<String> {
+    let mut ports = networks.iter().flat_map(|network| &network.ports);
+    match (ports.next(), ports.next()) {
+        (Some(only), None) => only.mac.clone(),
+        _ => None,
     }
 }
 

@@ -44,7 +44,7 @@ impl Attach<SimKernel> for SimAttach {
                 let port = bound(kernel, &path).map_err(XnuError::Socket)?;
                 Ok(Attached::Port(Box::new(port)))
             }
-            attachment => Err(refused(&format!("{attachment}: streams are not simulated"))),
+            attachment => Err(refused(&format!("{attachment}: streams and VDE are not simulated"))),
         }
     }
 }

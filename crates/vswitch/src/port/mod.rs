@@ -111,6 +111,8 @@ pub enum Gone {
         /// What the four bytes before a frame said.
         length_bytes: u32,
     },
+    /// The peer did not begin as its protocol says, and how.
+    Handshake(String),
     /// The system said so.
     Os(io::Error),
 }
@@ -122,6 +124,7 @@ impl fmt::Display for Gone {
             Self::Framing { length_bytes } => {
                 write!(f, "the peer announced a frame of {length_bytes} bytes, which cannot be")
             }
+            Self::Handshake(why) => f.write_str(why),
             Self::Os(error) => error.fmt(f),
         }
     }

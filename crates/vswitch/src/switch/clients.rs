@@ -31,6 +31,7 @@ impl<P: Poller> Switch<P> {
     }
 
     fn welcome(&mut self, index: PortIndex, client: Box<dyn Port>) {
+        self.make_room(index);
         let Some(state) = self.listener_mut(index) else { return };
         let most = state.settings.clients_max;
         if state.clients >= most {
@@ -70,7 +71,25 @@ impl<P: Poller> Switch<P> {
         let network = &self.networks[usize::from(network.0)].name;
         self.observer.tell(&Notice::ClientTurnedAway { network, listener: &listener, why });
     }
+
+    /// Has the clients of a listener that has as many as may be looked after before their time: one
+    /// may have gone by what no event tells, and the next may be the same machine, started again.
+    fn make_room(&mut self, index: PortIndex) {
+        let now = self.now;
+        let Some(state) = self.listener_mut(index) else { return };
+        if state.clients < state.settings.clients_max || now < state.ask_clients_at {
+            return;
+        }
+        state.ask_clients_at = now + ASK_CLIENTS_EVERY;
+        for client in self.clients_of(index) {
+            self.look_after(client);
+        }
+    }
 }
+
+/// How often at most the clients of a full listener are looked after out of turn: as many calls as
+/// there are clients.
+const ASK_CLIENTS_EVERY: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// How many clients one turn of a listener takes.
 const ACCEPTS_PER_TURN: usize = 16;

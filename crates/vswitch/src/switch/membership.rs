@@ -61,6 +61,7 @@ impl<P: Poller> Switch<P> {
             ended: PortCounters::default(),
             is_link_down: false,
             accept_again_at: Nanos::NEVER,
+            ask_clients_at: Nanos(0),
         };
         self.place_mut(index).member = Member::Listener(Box::new(state));
         let interest = Interest { readable: true, writable: false };

@@ -164,6 +164,8 @@ struct ListenerState {
     ended: PortCounters,
     is_link_down: bool,
     accept_again_at: Nanos,
+    /// Before this, its clients are not asked again whether they are there.
+    ask_clients_at: Nanos,
 }
 
 impl<P: Poller> Switch<P> {

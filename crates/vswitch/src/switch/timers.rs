@@ -122,6 +122,15 @@ impl<P: Poller> Switch<P> {
         self.due_at(due);
     }
 
+    /// Does what a port does for itself from time to time, now.
+    pub(super) fn look_after(&mut self, index: PortIndex) {
+        let now = self.now;
+        if let Some(port) = self.port_mut(index) {
+            port.upkeep_at = now;
+            self.run_port_timers(index);
+        }
+    }
+
     fn drop_aged(&mut self, index: PortIndex) {
         let now = self.now;
         loop {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub(crate) mod peers;
+pub(crate) mod vde;
 
 use std::thread::JoinHandle;
 use std::time::Duration;

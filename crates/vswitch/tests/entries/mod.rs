@@ -43,6 +43,35 @@ pub(crate) fn stream(bytes: &[u8]) {
     assert_eq!(inbox.len_frames(), whole.len());
 }
 
+/// Any bytes as what a VDE client asks: what is read of them stays the same when more comes, and an
+/// answer to its path, where there can be one, has that path.
+#[cfg(unix)]
+pub(crate) fn vde_request(bytes: &[u8]) {
+    use vswitch::port::unix::vde::request::{
+        ADDRESS_BYTES, REQUEST_BYTES_MIN, Request, answer, parse,
+    };
+
+    let whole = parse(bytes);
+    for len in 0..bytes.len() {
+        match (parse(&bytes[..len]), &whole) {
+            (Ok(None), _) => {}
+            (Ok(Some(part)), Ok(Some(whole))) => {
+                let Request { port, data_socket, .. } = *whole;
+                assert_eq!((part.port, part.data_socket), (port, data_socket));
+                assert!(whole.description.starts_with(part.description));
+            }
+            (part, whole) => assert_eq!(part, *whole),
+        }
+    }
+    let Ok(Some(request)) = whole else { return };
+    assert_eq!(request.description.len(), bytes.len() - REQUEST_BYTES_MIN);
+    assert!(request.data_socket.is_absolute());
+    let told: [u8; ADDRESS_BYTES] = answer(request.data_socket).expect("it came in an address");
+    let again = [&bytes[..12], &told].concat();
+    let again = parse(&again).expect("an address").expect("a whole one");
+    assert_eq!((again.port, again.data_socket), (request.port, request.data_socket));
+}
+
 /// Any bytes as frames into a fabric of three ports; what is forwarded goes to another port.
 pub(crate) fn fabric(bytes: &[u8]) {
     let mut fabric = Fabric::new(Settings::default());

@@ -104,8 +104,8 @@ pub struct AddressReply {
 #[allow(missing_docs, reason = "the names say it")]
 pub struct AddPort {
     pub name: String,
-    /// `unixgram:PATH`, `stream:PATH`, `stream-connect:PATH` or `tap:INTERFACE`, paths from the
-    /// root on. Descriptors pass by the socket beside this one.
+    /// `unixgram:PATH`, `stream:PATH`, `stream-connect:PATH`, `vde:DIR` or `tap:INTERFACE`, paths
+    /// from the root on. Descriptors pass by the socket beside this one.
     pub attach: String,
     /// Its only address.
     #[serde(default, skip_serializing_if = "Option::is_none")]

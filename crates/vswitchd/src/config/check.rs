@@ -114,7 +114,9 @@ fn conflict<T>(place: Place, what: String) -> Result<T, Conflict> {
 /// What only one port can be attached to: sockets at one path are one, whatever their kind.
 fn object(attachment: &Attachment) -> Option<String> {
     match attachment {
-        Attachment::Unixgram(at) | Attachment::Stream(at) => Some(at.display().to_string()),
+        Attachment::Unixgram(at) | Attachment::Stream(at) | Attachment::Vde(at) => {
+            Some(at.display().to_string())
+        }
         Attachment::Fd(_) | Attachment::Tap(_) => Some(attachment.to_string()),
         // Somebody else's socket, which may take many.
         Attachment::StreamConnect(_) => None,
@@ -163,6 +165,11 @@ mod tests {
                 network("b", "none", &["x=fd:3", "y=stream:/a"]),
                 Place::Port(1, 1),
                 "port b/y cannot have /a: port a/vm1 has it already",
+            ),
+            (
+                network("b", "none", &["x=vde:/a"]),
+                Place::Port(1, 0),
+                "port b/x cannot have /a: port a/vm1 has it already",
             ),
             (network("b", "none", &["x=fd:4", "x=fd:5"]), Place::Port(1, 1), "two ports named x"),
             (network("b", "none", &["uplink=fd:4"]), Place::Port(1, 0), "that is the uplink"),

@@ -31,6 +31,8 @@ pub enum Attachment {
     Stream(PathBuf),
     /// `stream-connect:PATH`: a stream to a socket that somebody else listens on.
     StreamConnect(PathBuf),
+    /// `vde:DIR`: a directory in which VDE's programs ask for ports, each of which is one.
+    Vde(PathBuf),
     /// A socket that a client of the running switch gave. No text says so.
     Given(GivenSocket),
     /// `tap:IFNAME`: a TAP interface. Only Linux has them.
@@ -45,7 +47,8 @@ pub struct PortParseError {
     why: String,
 }
 
-const KINDS: &str = "unixgram:PATH, stream:PATH, stream-connect:PATH, fd:N or (Linux) tap:IFNAME";
+const KINDS: &str =
+    "unixgram:PATH, stream:PATH, stream-connect:PATH, vde:DIR, fd:N or (Linux) tap:IFNAME";
 
 impl FromStr for PortSpec {
     type Err = PortParseError;
@@ -106,6 +109,7 @@ fn attach(attachment: &str) -> Result<Attachment, String> {
         "unixgram" => Attachment::Unixgram(argument.into()),
         "stream" => Attachment::Stream(argument.into()),
         "stream-connect" => Attachment::StreamConnect(argument.into()),
+        "vde" => Attachment::Vde(argument.into()),
         "tap" => Attachment::Tap(argument.to_owned()),
         _ => return Err(format!("there is no kind \"{kind}\"")),
     })
@@ -116,7 +120,10 @@ impl Attachment {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Unixgram(path) | Self::Stream(path) | Self::StreamConnect(path) => Some(path),
+            Self::Unixgram(path)
+            | Self::Stream(path)
+            | Self::StreamConnect(path)
+            | Self::Vde(path) => Some(path),
             Self::Fd(_) | Self::Given(_) | Self::Tap(_) => None,
         }
     }
@@ -128,6 +135,7 @@ impl Attachment {
             Self::Unixgram(path) => Self::Unixgram(directory.join(path)),
             Self::Stream(path) => Self::Stream(directory.join(path)),
             Self::StreamConnect(path) => Self::StreamConnect(directory.join(path)),
+            Self::Vde(path) => Self::Vde(directory.join(path)),
             other @ (Self::Fd(_) | Self::Given(_) | Self::Tap(_)) => other,
         }
     }
@@ -141,6 +149,7 @@ impl fmt::Display for Attachment {
             Self::Unixgram(path) => write!(f, "unixgram:{}", path.display()),
             Self::Stream(path) => write!(f, "stream:{}", path.display()),
             Self::StreamConnect(path) => write!(f, "stream-connect:{}", path.display()),
+            Self::Vde(path) => write!(f, "vde:{}", path.display()),
             Self::Tap(name) => write!(f, "tap:{name}"),
         }
     }
@@ -158,6 +167,7 @@ mod tests {
             ("vm1=unixgram:/run/vm1.sock", "unixgram:/run/vm1.sock"),
             ("vm1=stream:/run/a,b.sock", "stream:/run/a,b.sock"),
             ("vm1=stream-connect:q.sock", "stream-connect:q.sock"),
+            ("vm1=vde:/run/vde.ctl", "vde:/run/vde.ctl"),
             ("vm1=fd:3", "fd:3"),
             ("vm1=tap:tap0", "tap:tap0"),
         ] {
@@ -179,6 +189,7 @@ mod tests {
             ("vm1=carrier-pigeon:3", "no kind \"carrier-pigeon\""),
             ("vm1=fd:three", "is no descriptor's number"),
             ("vm1=unixgram:", "nothing behind unixgram:"),
+            ("vm1=vde:", "nothing behind vde:"),
             ("vm1=fd:3,mac=banana", "\"banana\" is not a MAC address"),
             ("vm1=fd:3,mac=ff:ff:ff:ff:ff:ff", "no station's address"),
         ] {

@@ -9,7 +9,7 @@ use vswitch::port::TrunkPort;
 use vswitch::port::linux::{DatagramPort, PacketPortError, TapError, TapPort, UnixgramPort};
 use vswitch::port::unix::{
     BufferShortage, Granted, Inherited, InheritedError, PathError, StreamConnectPort,
-    StreamListener, given, granted_to_unix_sockets, inherit,
+    StreamListener, VdeListener, given, granted_to_unix_sockets, inherit,
 };
 
 use crate::access::Access;
@@ -152,6 +152,9 @@ impl Platform for Linux {
             }
             Attachment::StreamConnect(path) => {
                 Attached::Port(Box::new(StreamConnectPort::new(&absolute(path))?))
+            }
+            Attachment::Vde(path) => {
+                Attached::Listener(Box::new(VdeListener::bind(&absolute(path), access)?))
             }
             Attachment::Tap(name) => Attached::Port(Box::new(self.tap(&name)?)),
         })

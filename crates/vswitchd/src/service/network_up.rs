@@ -12,7 +12,7 @@ use crate::loops::{Ended, Reach, Seat, Wiring};
 use crate::platform::{Attached, OpenUplink, Platform};
 use crate::report::{InterfaceReport, ReadyNetwork, ReadyPort};
 
-/// How many clients a `stream:` listener has at once.
+/// How many clients a listener (`stream:`, `vde:`) has at once.
 const CLIENTS_MAX: usize = 256;
 
 /// How many addresses may be learnt behind each of them.
@@ -63,7 +63,7 @@ impl PortUp {
                 network.ports.iter().any(is_it)
             }
             // These have a path of their own, which belongs to somebody.
-            Attachment::Unixgram(_) | Attachment::Stream(_) => {
+            Attachment::Unixgram(_) | Attachment::Stream(_) | Attachment::Vde(_) => {
                 self.access == network.access && network.ports.contains(&self.spec)
             }
             Attachment::StreamConnect(_) | Attachment::Tap(_) | Attachment::Given(_) => {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ifctl::xnu::Owner;
-use vswitch::port::unix::{Inherited, StreamConnectPort, StreamListener, given, inherit};
+use vswitch::port::unix::{
+    Inherited, StreamConnectPort, StreamListener, VdeListener, given, inherit,
+};
 use vswitch::port::xnu::{DatagramPort, UnixgramPort};
 use xnu_sys::{Descriptor, Host};
 
@@ -52,6 +54,10 @@ impl Attach<Host> for HostAttach {
             Attachment::StreamConnect(path) => {
                 let path: &Path = &absolute(path);
                 Attached::Port(Box::new(StreamConnectPort::new(path).map_err(refused)?))
+            }
+            Attachment::Vde(path) => {
+                let listener = VdeListener::bind(&absolute(path), access).map_err(refused)?;
+                Attached::Listener(Box::new(listener))
             }
             Attachment::Tap(name) => return Err(XnuError::Tap { name }),
         })

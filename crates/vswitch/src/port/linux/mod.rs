@@ -5,7 +5,7 @@ mod datagram;
 mod kernel;
 mod mmsg;
 mod packet;
-mod peer_connect;
+pub(in crate::port) mod peer_connect;
 mod sys;
 mod tap;
 mod unixgram;

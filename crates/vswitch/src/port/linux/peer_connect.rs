@@ -29,13 +29,37 @@ pub(super) fn connect(
 ) -> io::Result<()> {
     // An abstract address is no path: it was the peer's own when the kernel told it.
     let Some(path) = peer.file() else { return sys::connect(socket, peer) };
+    connect_unless(socket, path, |owner| {
+        let is_trap = is_trap(Uid::effective(), own_path_owner, owner);
+        is_trap.then_some("it is a socket of root's, and this port is not")
+    })
+}
+
+/// Connects `socket` to the socket at `path` if it is `user`'s; links are not followed.
+///
+/// # Errors
+/// As [`connect`].
+pub(in crate::port) fn connect_to_users(
+    socket: BorrowedFd<'_>,
+    path: &Path,
+    user: Uid,
+) -> io::Result<()> {
+    connect_unless(socket, path, |owner| (owner != user).then_some("it is another user's socket"))
+}
+
+/// Connects to what is at `path` unless something stands against its owner.
+fn connect_unless(
+    socket: BorrowedFd<'_>,
+    path: &Path,
+    why_not: impl FnOnce(Uid) -> Option<&'static str>,
+) -> io::Result<()> {
     let file = open_itself(path)?;
     let metadata = file.metadata()?;
     if !metadata.file_type().is_socket() {
         return Err(io::Error::other("what is there is no socket"));
     }
-    if is_trap(Uid::effective(), own_path_owner, Uid::from_raw(metadata.uid())) {
-        return Err(io::Error::other("it is a socket of root's, and this port is not"));
+    if let Some(why_not) = why_not(Uid::from_raw(metadata.uid())) {
+        return Err(io::Error::other(why_not));
     }
     let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
     match PeerAddress::at(Path::new(&opened)) {

@@ -52,15 +52,21 @@ impl Listener for StreamListener {
     }
 
     fn accept(&mut self) -> io::Result<Option<Box<dyn Port>>> {
-        match self.listener.accept() {
-            Ok((client, _)) => Ok(Some(Box::new(StreamPort::new(OwnedFd::from(client))))),
-            Err(error) => match error.kind() {
-                // A client that went before it was taken is nobody's fault.
-                io::ErrorKind::WouldBlock
-                | io::ErrorKind::Interrupted
-                | io::ErrorKind::ConnectionAborted => Ok(None),
-                _ => Err(error),
-            },
-        }
+        let client = next_client(&self.listener)?;
+        Ok(client.map(|client| Box::new(StreamPort::new(client)) as Box<dyn Port>))
+    }
+}
+
+/// The next client of a non-blocking listener; `None` when there is none now.
+pub(super) fn next_client(listener: &UnixListener) -> io::Result<Option<OwnedFd>> {
+    match listener.accept() {
+        Ok((client, _)) => Ok(Some(OwnedFd::from(client))),
+        Err(error) => match error.kind() {
+            // A client that went before it was taken is nobody's fault.
+            io::ErrorKind::WouldBlock
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionAborted => Ok(None),
+            _ => Err(error),
+        },
     }
 }

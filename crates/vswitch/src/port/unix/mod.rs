@@ -3,11 +3,13 @@
 //!
 //! What the systems do differently is in one file for each, `platform`, behind one face: how a
 //! stream is made and told never to block or to raise `SIGPIPE`, how large a socket's buffers may
-//! be, how long a path may be, and how a path is bound so that nobody gets in before its owner and
-//! mode are set.
+//! be, how long a path may be, how a path is bound so that nobody gets in before its owner and mode
+//! are set, and how a client's own socket is reached.
 
 #[cfg(any(target_os = "macos", test))]
 mod bind_privately;
+#[cfg(any(target_os = "macos", test))]
+mod connect_privately;
 #[cfg(any(target_os = "macos", test))]
 mod datagram_place;
 mod descriptor;
@@ -24,6 +26,7 @@ pub(in crate::port) mod socket_path;
 mod stream;
 mod stream_connect;
 pub(in crate::port) mod trap;
+pub mod vde;
 
 #[cfg(any(target_os = "macos", test))]
 pub use datagram_place::DatagramPlace;
@@ -34,3 +37,4 @@ pub use socket_buffers::{BufferShortage, Granted, SOCKET_BUFFER_BYTES, granted_t
 pub use socket_path::{Access, PathError, SocketPath};
 pub use stream::StreamPort;
 pub use stream_connect::StreamConnectPort;
+pub use vde::VdeListener;

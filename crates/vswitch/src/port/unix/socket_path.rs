@@ -1,5 +1,6 @@
 //! Paths at which sockets are bound: claimed, given to who may use them, and taken away at the end.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -60,6 +61,30 @@ pub enum PathError {
         /// The path.
         path: PathBuf,
     },
+    /// A directory is needed.
+    #[error("use {path:?}: what is there is no directory (remove it, or choose another path)")]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The directory belongs to neither the user that the switch runs as nor the one whom its
+    /// sockets are given to.
+    #[error("use {path:?}: the directory is another user's (remove it, or choose another path)")]
+    OthersDirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The directory has something in it that no switch put there.
+    #[error(
+        "use {path:?}: there are other files in the directory, such as {name:?} \
+         (remove them, or choose another path)"
+    )]
+    NotEmpty {
+        /// The path.
+        path: PathBuf,
+        /// One of them.
+        name: OsString,
+    },
     /// The system refused.
     #[error("{call} {path:?}: {source}")]
     Os {
@@ -70,6 +95,21 @@ pub enum PathError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl PathError {
+    /// The same, with the path by which people know it.
+    pub(super) fn of(mut self, known: PathBuf) -> Self {
+        let (Self::TooLong { path, .. }
+        | Self::NotASocket { path }
+        | Self::InUse { path }
+        | Self::NotADirectory { path }
+        | Self::OthersDirectory { path }
+        | Self::NotEmpty { path, .. }
+        | Self::Os { path, .. }) = &mut self;
+        *path = known;
+        self
+    }
 }
 
 /// A bound socket's path; removed when dropped, if it is still the one that was bound.
@@ -155,7 +195,7 @@ fn os(call: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PathError {
 }
 
 /// Removes a socket file that nobody listens to any more.
-fn remove_stale(path: &Path) -> Result<(), PathError> {
+pub(super) fn remove_stale(path: &Path) -> Result<(), PathError> {
     match lstat(path) {
         Ok(found) if Identity::of_socket(&found).is_some() => {}
         Ok(_) => return Err(PathError::NotASocket { path: path.to_owned() }),

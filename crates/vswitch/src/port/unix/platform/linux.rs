@@ -4,16 +4,18 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::AtFlags;
-use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, getsockopt, setsockopt, sockopt};
 use nix::sys::stat::{Mode, fchmod, fstat};
-use nix::unistd::fchownat;
+use nix::unistd::{Uid, fchownat};
 use socket2::{SockAddr, SockRef};
 
 use super::socket_buffers::Limit;
 use super::socket_path::{Access, Identity, PathError, SocketPath};
+use crate::port::Port;
+use crate::port::linux::{DatagramPort, peer_connect};
 
 /// The most bytes of a path that fit a `sockaddr_un` with the zero behind them (unix(7)).
 pub const PATH_MAX_BYTES: usize = 107;
@@ -96,11 +98,38 @@ fn give(file: &File, access: Access) -> Result<(), (&'static str, io::Error)> {
     fs::set_permissions(file, mode).map_err(|source| ("change the mode of", source))
 }
 
+/// A `sockaddr_un`'s first bytes.
+pub(super) const UNIX_FAMILY: [u8; 2] = 1_u16.to_ne_bytes();
+
+/// Whether the bytes before an address's path are a unix socket's.
+pub(super) fn is_unix_family(bytes: &[u8]) -> bool {
+    bytes == UNIX_FAMILY
+}
+
+/// The user at a connected stream's other end, as it was when that connected.
+pub(super) fn peer_user(stream: &OwnedFd) -> io::Result<Uid> {
+    Ok(Uid::from_raw(getsockopt(stream, sockopt::PeerCredentials)?.uid()))
+}
+
+/// Connects to the socket at `path` if it is `user`'s. It is the one looked at that is connected
+/// to, whatever stands at the path by then.
+pub(super) fn connect_to_users(socket: &OwnedFd, path: &Path, user: Uid) -> io::Result<()> {
+    peer_connect::connect_to_users(socket.as_fd(), path, user)
+}
+
+/// A path by which to name what is in an open directory, wherever its own path leads to by now.
+pub(super) fn in_directory(directory: &File, _path: &Path) -> PathBuf {
+    format!("/proc/self/fd/{}", directory.as_raw_fd()).into()
+}
+
+/// A port on a connected datagram socket.
+pub(super) fn datagram_port(socket: OwnedFd) -> io::Result<Box<dyn Port>> {
+    Ok(Box::new(DatagramPort::new(socket)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixDatagram;
-
-    use nix::unistd::Uid;
 
     use super::*;
 

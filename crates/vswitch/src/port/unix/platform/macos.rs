@@ -1,12 +1,20 @@
 //! macOS's half of [`unix`](super).
 
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
+use nix::unistd::{Uid, getpeereid};
 use socket2::SockRef;
+use xnu_sys::{Descriptor, Host, SyscallError};
 
 pub(super) use super::bind_privately::bind_at;
+pub(super) use super::connect_privately::connect_to_users;
 use super::socket_buffers::Limit;
+use crate::port::Port;
+use crate::port::xnu::DatagramPort;
 
 /// The most bytes of a path that fit a `sockaddr_un` with the zero behind them (sys/un.h).
 pub const PATH_MAX_BYTES: usize = 103;
@@ -47,4 +55,30 @@ pub(super) fn ask_send_bytes(socket: &impl AsFd, bytes: usize) -> nix::Result<()
 /// As [`ask_send_bytes`].
 pub(super) fn ask_receive_bytes(socket: &impl AsFd, bytes: usize) -> nix::Result<()> {
     setsockopt(socket, sockopt::RcvBuf, &bytes)
+}
+
+/// A `sockaddr_un`'s first bytes: how long it is, and what it is (sys/un.h).
+pub(super) const UNIX_FAMILY: [u8; 2] = [106, 1];
+
+/// Whether the bytes before an address's path are a unix socket's. Its length need not be there.
+pub(super) fn is_unix_family(bytes: &[u8]) -> bool {
+    bytes.get(1) == Some(&UNIX_FAMILY[1])
+}
+
+/// The user at a connected stream's other end, as it was when that connected.
+pub(super) fn peer_user(stream: &OwnedFd) -> io::Result<Uid> {
+    Ok(getpeereid(stream)?.0)
+}
+
+/// A path by which to name what is in an open directory: here, its own. Whoever owns the directory
+/// may lead that elsewhere; then a socket with a name that is free there is made there, no more.
+pub(super) fn in_directory(_directory: &File, path: &Path) -> PathBuf {
+    path.to_owned()
+}
+
+/// A port on a connected datagram socket.
+pub(super) fn datagram_port(socket: OwnedFd) -> io::Result<Box<dyn Port>> {
+    let socket = Descriptor::new(Host, Host.adopt(socket));
+    let port = DatagramPort::new(socket).map_err(|SyscallError { errno, .. }| errno)?;
+    Ok(Box::new(port))
 }

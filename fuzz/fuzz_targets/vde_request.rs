@@ -1,0 +1,8 @@
+//! Any bytes as what a VDE client asks.
+#![no_main]
+
+#[allow(dead_code, reason = "shared by several targets")]
+#[path = "../../crates/vswitch/tests/entries/mod.rs"]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::vde_request(bytes));
