@@ -63,6 +63,8 @@ pub use guard::OwnedInterface;
 pub use interface::{Address, Flags, Interface, Kind, OperState};
 #[cfg(target_os = "linux")]
 pub use interfaces::Interfaces;
+#[cfg(target_os = "linux")]
+pub use linux::{Change, Events, InterfaceEvent};
 pub use member::{Member, Membership, PortState};
 pub use name::{NAME_LEN_MAX, NameFault, check_name};
 pub use tag::{NotATag, Owner, Reaped, TAG_LABEL_MAX, Tag};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use vswitchd::host;
+use vswitchd::host::{self, Tag};
 
 use crate::failure::Failure;
 use crate::output::{print_json, print_text, table};
@@ -34,6 +34,11 @@ struct Left {
     bridge: String,
 }
 
+/// A tag begins with the bridge, and may say more.
+fn bridge(tag: &Tag) -> String {
+    tag.label().split(' ').next().unwrap_or_default().to_owned()
+}
+
 pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     let found = if arguments.dry_run { host::leftovers() } else { host::reap() };
     let found = found.map_err(|error| {
@@ -43,7 +48,7 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
     })?;
     let left: Vec<Left> = found
         .into_iter()
-        .map(|(name, tag)| Left { name, pid: tag.owner().pid, bridge: tag.label().to_owned() })
+        .map(|(name, tag)| Left { name, pid: tag.owner().pid, bridge: bridge(&tag) })
         .collect();
     if arguments.json {
         print_json(&left)?;

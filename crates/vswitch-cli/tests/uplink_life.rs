@@ -97,13 +97,20 @@ impl Setting {
 }
 
 #[test]
-fn the_switchs_end_goes_down_and_comes_up() {
+fn each_end_of_the_pair_goes_down_and_is_set_up() {
     if !lab::enter() {
         return;
     }
     let setting = Setting::by_bridge();
-    let end = setting.switch.switch_end();
-    down_and_up(setting, &end, "the uplink is down");
+    setting.check_uplink(1);
+    for (round, end) in (0..).zip(["vsw0", "vsw0m", "vsw0"]) {
+        ip(&format!("link set {end} down"));
+        setting.check_guests(100 * round);
+        setting.check_that_it_rests();
+        setting.check_uplink(10 + round);
+    }
+    let stopped = setting.stop();
+    assert_eq!(stopped.log.matches("was down, and is up again").count(), 3, "{}", stopped.log);
 }
 
 #[test]
@@ -132,32 +139,19 @@ fn down_and_up(setting: Setting, interface: &str, message: &str) {
 }
 
 #[test]
-fn the_bridges_end_goes_down_and_comes_up() {
-    if !lab::enter() {
-        return;
-    }
-    let setting = Setting::by_bridge();
-    setting.check_uplink(1);
-    ip("link set vsw0m down");
-    setting.send_in_vain(50);
-    setting.check_guests(100);
-    setting.check_that_it_rests();
-    ip("link set vsw0m up");
-    setting.check_uplink(2);
-    setting.stop();
-}
-
-#[test]
 fn the_pair_is_deleted() {
     if !lab::enter() {
         return;
     }
     let setting = Setting::by_bridge();
-    let end = setting.switch.switch_end();
-    is_gone_for_good(setting, || {
-        ip(&format!("link del {end}"));
-        assert_eq!(lab::members("br0"), ["lan"]);
-    });
+    setting.check_uplink(1);
+    ip(&format!("link del {}", setting.switch.switch_end()));
+    setting.check_guests(100);
+    setting.switch.expect_log("the uplink is there again");
+    assert_eq!(lab::members("br0"), ["lan", "vsw0m"]);
+    setting.check_uplink(2);
+    setting.check_that_it_rests();
+    setting.stop();
 }
 
 #[test]
@@ -187,8 +181,9 @@ fn a_bridge_of_its_own_is_deleted() {
     let setting = Setting::new(host, "bridge:br9,create,member=card");
     setting.check_uplink(1);
     ip("link del br9");
-    setting.send_in_vain(50);
     setting.check_guests(100);
+    setting.switch.expect_log("the bridge was made again");
+    setting.check_uplink(2);
     setting.check_that_it_rests();
     let host = stop_but_keep_host(setting);
     expect_as_before(&before);
@@ -206,7 +201,11 @@ fn the_interface_is_deleted() {
     if !lab::enter() {
         return;
     }
-    is_gone_for_good(Setting::by_interface(), || drop(ip("link del card")));
+    let mut setting = Setting::by_interface();
+    is_waited_for(&setting, || drop(ip("link del card")));
+    setting.host = Host::on_cable("card", "far", FAR_IP, 1500);
+    setting.far = setting.host.mac("far");
+    is_there_again(setting);
 }
 
 #[test]
@@ -216,24 +215,36 @@ fn the_interface_is_taken_to_another_namespace() {
     }
     let other = Host::new();
     let setting = Setting::by_interface();
-    is_gone_for_good(setting, || other.take("card", "198.51.100.1/24"));
+    is_waited_for(&setting, || other.take("card", "198.51.100.1/24"));
+    let thread = std::fs::read_link("/proc/thread-self").expect("/proc is mounted");
+    other.run(move || ip(&format!("link set card netns /proc/{}/ns/net", thread.display())));
+    ip("link set card up");
+    is_there_again(setting);
 }
 
 /// `remove` takes the switch's interface away: that is said, what is for it is counted, all else
 /// goes on.
-fn is_gone_for_good(setting: Setting, remove: impl FnOnce()) {
+fn is_waited_for(setting: &Setting, remove: impl FnOnce()) {
     setting.check_uplink(1);
     remove();
-    setting.switch.expect_log("port ended");
+    setting.switch.expect_log("the uplink is lost; waiting for it");
     setting.send_in_vain(50);
     setting.cards[0].send(&numbered(BROADCAST, A, 6000, 100));
     setting.cards[1].expect("the broadcast", |frame| *frame == numbered(BROADCAST, A, 6000, 100));
     setting.check_guests(100);
     setting.check_that_it_rests();
     let log = setting.switch.log();
-    let said = log.lines().find(|line| line.contains("port ended")).expect("said above");
-    assert!(said.contains("uplink") && said.contains("No such device"), "{said}");
+    let said = log.lines().find(|line| line.contains("is lost")).expect("said above");
+    assert!(said.contains("card") && said.contains("No such device"), "{said}");
+}
+
+/// What was waited for is used again.
+fn is_there_again(setting: Setting) {
+    setting.switch.expect_log("the uplink is there again");
+    setting.check_uplink(2);
     let stopped = setting.stop();
-    assert_eq!(stopped.drops("uplink", "no_peer"), 51, "{}", stopped.log);
-    assert_eq!(log.matches("port ended").count(), 1, "{log}");
+    // And what was sent before the switch used it.
+    assert!(stopped.drops("uplink", "no_peer") >= 51, "{}", stopped.log);
+    assert_eq!(stopped.log.matches("is lost").count(), 1, "{}", stopped.log);
+    assert_eq!(stopped.log.matches("port ended").count(), 0, "{}", stopped.log);
 }

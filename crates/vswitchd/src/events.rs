@@ -76,6 +76,20 @@ pub enum Event {
         object: String,
         what: String,
     },
+    /// Something of an uplink's is undone again and again: it is repaired less often from now on.
+    Contested {
+        object: String,
+        what: String,
+    },
+    /// An uplink stands on something that is missing, and waits for it.
+    UplinkWaiting {
+        uplink: String,
+        why: String,
+    },
+    /// All that an uplink waited for is there.
+    UplinkThere {
+        uplink: String,
+    },
     /// The configuration was read again.
     Reloaded {
         #[serde(flatten)]

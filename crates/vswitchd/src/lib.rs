@@ -18,6 +18,7 @@ pub mod linux;
 mod loops;
 pub mod metrics;
 pub mod platform;
+pub mod repairs;
 pub mod report;
 mod service;
 mod socket_path;

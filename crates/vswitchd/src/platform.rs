@@ -11,7 +11,9 @@ use vswitch::port::{Listener, Port};
 
 use crate::access::Access;
 use crate::config::{Attachment, UplinkSpec};
-use crate::report::InterfaceReport;
+use crate::events::Events;
+use crate::repairs::Tally;
+use crate::report::Standing;
 
 /// One operating system's way to do it.
 pub trait Platform {
@@ -43,13 +45,23 @@ pub trait Platform {
     /// When it cannot be had; nothing is left behind then.
     fn attach(&mut self, attachment: Attachment, access: Access) -> Result<Attached, Self::Error>;
 
-    /// Makes an uplink; `None` for [`UplinkSpec::None`].
+    /// Tells there what is repaired of uplinks that are made from now on, and what is waited for.
+    fn listen_with(&mut self, _events: Events) {}
+
+    /// What was repaired so far; goes on counting.
+    fn tally(&self) -> Tally {
+        Tally::default()
+    }
+
+    /// Makes an uplink, which is kept in repair until what was made for it is dropped; `None` for
+    /// [`UplinkSpec::None`].
     ///
     /// With `addresses`, the ports have no others, and the kernel need pass no frame that is
     /// neither for one of them nor for a group.
     ///
     /// # Errors
-    /// When it cannot be had; nothing is left behind then.
+    /// When it cannot be had; nothing is left behind then. One that may wait (`,wait`) is had
+    /// without what is missing.
     fn uplink(
         &mut self,
         uplink: &UplinkSpec,
@@ -76,6 +88,6 @@ pub struct OpenUplink<U> {
     pub port: Box<dyn Port>,
     /// What was made for it.
     pub made: U,
-    /// The interfaces it uses.
-    pub interfaces: Vec<InterfaceReport>,
+    /// How it stands, now and later.
+    pub standing: Standing,
 }

@@ -1,6 +1,7 @@
 //! What the service tells, in words for programs.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -36,8 +37,59 @@ pub struct Ready {
 pub struct ReadyNetwork {
     pub network: String,
     pub uplink: String,
+    /// Left out where there is no uplink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uplink_state: Option<UplinkState>,
     pub interfaces: Vec<InterfaceReport>,
     pub ports: Vec<ReadyPort>,
+}
+
+/// Whether an uplink carries frames.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UplinkState {
+    /// All that it stands on is there.
+    Up,
+    /// Something that it stands on is missing: it is waited for.
+    Waiting,
+}
+
+/// How an uplink stands: shared by who keeps it in repair and who tells of it.
+#[derive(Clone, Debug)]
+pub struct Standing(Arc<Mutex<(UplinkState, Vec<InterfaceReport>)>>);
+
+impl Standing {
+    /// An uplink in this state, which uses these interfaces.
+    #[must_use]
+    pub fn new(state: UplinkState, interfaces: Vec<InterfaceReport>) -> Self {
+        Self(Arc::new(Mutex::new((state, interfaces))))
+    }
+
+    /// From now on it is in this state, and uses these interfaces.
+    pub fn set(&self, state: UplinkState, interfaces: Vec<InterfaceReport>) {
+        *self.lock() = (state, interfaces);
+    }
+
+    /// From now on it is in this state.
+    pub fn set_state(&self, state: UplinkState) {
+        self.lock().0 = state;
+    }
+
+    /// Its state now.
+    #[must_use]
+    pub fn state(&self) -> UplinkState {
+        self.lock().0
+    }
+
+    /// What it uses now.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<InterfaceReport> {
+        self.lock().1.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (UplinkState, Vec<InterfaceReport>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Ready {
@@ -97,6 +149,13 @@ pub struct InterfaceReport {
     pub mtu: u32,
     /// Made by the switch, to be taken away at its end.
     pub created: bool,
+}
+
+impl InterfaceReport {
+    /// An interface that is used as it is.
+    pub(crate) fn used(name: &str, mtu: u32) -> Self {
+        Self { name: name.to_owned(), role: InterfaceRole::SwitchEnd, mtu, created: false }
+    }
 }
 
 /// What an interface is to the switch.

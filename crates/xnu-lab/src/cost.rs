@@ -217,7 +217,8 @@ fn options(version: MacOs) -> BootOptions {
 }
 
 fn start_ours(mac: SimulatedMac) -> Result<Switch, LabError> {
-    let uplink = UplinkSpec::Bridge { bridge: BRIDGE.into(), create: false, member: None };
+    let uplink =
+        UplinkSpec::Bridge { bridge: BRIDGE.into(), create: false, member: None, wait: false };
     Ok(Switch::Ours(Box::new(mac.start(uplink)?.service)))
 }
 

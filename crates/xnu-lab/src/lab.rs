@@ -44,7 +44,12 @@ impl LabConfig {
     /// Two guests, on the machine's bridge.
     #[must_use]
     pub fn new(version: MacOs, seed: u64) -> Self {
-        let uplink = UplinkSpec::Bridge { bridge: BRIDGE.to_owned(), create: false, member: None };
+        let uplink = UplinkSpec::Bridge {
+            bridge: BRIDGE.to_owned(),
+            create: false,
+            member: None,
+            wait: false,
+        };
         Self { version, seed, guests: 2, uplink, names_addresses: false }
     }
 }

@@ -3,6 +3,7 @@
 mod address;
 mod attributes;
 mod bridge_settings;
+mod events;
 mod ioctl;
 mod link;
 mod mac;
@@ -18,6 +19,7 @@ use std::io;
 use libc::{EACCES, EBUSY, EEXIST, EINVAL, ENODEV, EPERM, ERANGE};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
+pub use self::events::{Change, Events, InterfaceEvent};
 use self::link::{End, Link};
 pub(crate) use self::offloads::Off;
 use self::socket::RouteSocket;

@@ -68,6 +68,9 @@ fn words(event: &Event) -> String {
             format!("a client of {network}/{port} was turned away: {why}")
         }
         Event::Repaired { object, what } => format!("{object} repaired: {what}"),
+        Event::Contested { object, what } => format!("{object} contested: {what}"),
+        Event::UplinkWaiting { uplink, why } => format!("uplink {uplink} waits: {why}"),
+        Event::UplinkThere { uplink } => format!("uplink {uplink} is there"),
         Event::Reloaded { applied } => format!(
             "reloaded: {} added, {} removed, {} changed, {} failed",
             applied.added.len(),

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use vswitchd::api::wire::NetworkReply;
+use vswitchd::report::UplinkState;
 
 use super::{Output, Switch, failed};
 use crate::failure::Failure;
@@ -26,6 +27,14 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The uplink, and that it waits, if it does.
+fn uplink(network: &NetworkReply) -> String {
+    match network.uplink_state {
+        Some(UplinkState::Waiting) => format!("{} (waiting)", network.uplink),
+        _ => network.uplink.clone(),
+    }
+}
+
 fn shown(networks: &[NetworkReply]) -> String {
     let rows: Vec<Vec<String>> = networks
         .iter()
@@ -34,7 +43,7 @@ fn shown(networks: &[NetworkReply]) -> String {
                 network.interfaces.iter().map(|interface| interface.name.as_str()).collect();
             vec![
                 network.name.clone(),
-                network.uplink.clone(),
+                uplink(network),
                 interfaces.join(" "),
                 network.ports.len().to_string(),
             ]

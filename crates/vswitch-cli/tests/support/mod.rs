@@ -5,6 +5,8 @@
 pub(crate) mod capture;
 pub(crate) mod card;
 pub(crate) mod checksums;
+pub(crate) mod events;
+pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod host;
 pub(crate) mod lab;

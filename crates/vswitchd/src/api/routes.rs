@@ -570,6 +570,7 @@ fn network_reply(network: ReadyNetwork) -> NetworkReply {
     NetworkReply {
         name: network.network,
         uplink: network.uplink,
+        uplink_state: network.uplink_state,
         interfaces: network.interfaces,
         ports: network.ports.into_iter().map(|port| port.name).collect(),
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::report::{InterfaceReport, PortSummary};
+use crate::report::{InterfaceReport, PortSummary, UplinkState};
 
 /// The switch itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -26,6 +26,9 @@ pub struct NetworkReply {
     pub name: String,
     /// `bridge:BR…`, `iface:IF` or `none`.
     pub uplink: String,
+    /// Whether the uplink carries frames; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink_state: Option<UplinkState>,
     /// What the uplink uses.
     pub interfaces: Vec<InterfaceReport>,
     pub ports: Vec<String>,

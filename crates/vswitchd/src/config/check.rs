@@ -88,7 +88,7 @@ impl Seen {
         let interface = match &network.uplink {
             UplinkSpec::None => return Ok(()),
             UplinkSpec::Bridge { bridge, .. } => bridge,
-            UplinkSpec::Interface(interface) => interface,
+            UplinkSpec::Interface { name, .. } => name,
         };
         match first(&mut self.uplinks, interface.clone(), name) {
             None => Ok(()),

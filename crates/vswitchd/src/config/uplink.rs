@@ -1,4 +1,5 @@
-//! `bridge:BR[,create][,member=IF]`, `iface:IF` or `none`: how a network reaches the host's.
+//! `bridge:BR[,create][,member=IF][,wait]`, `iface:IF[,wait]` or `none`: how a network reaches the
+//! host's.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,16 +17,24 @@ pub enum UplinkSpec {
         create: bool,
         /// An interface to be made a member of it, and to be released at the end.
         member: Option<String>,
+        /// Whether the network comes up without the bridge or the member when that is missing, and
+        /// waits for it.
+        wait: bool,
     },
     /// `iface:IF`: an interface used directly.
-    Interface(String),
+    Interface {
+        /// The interface.
+        name: String,
+        /// Whether the network comes up without it when it is missing, and waits for it.
+        wait: bool,
+    },
 }
 
 /// An uplink that is not written as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "uplink \"{text}\": {why}; bridge:BRIDGE[,create][,member=INTERFACE], iface:INTERFACE or none \
-     is expected"
+    "uplink \"{text}\": {why}; bridge:BRIDGE[,create][,member=INTERFACE][,wait], \
+     iface:INTERFACE[,wait] or none is expected"
 )]
 pub struct UplinkParseError {
     text: String,
@@ -48,22 +57,29 @@ fn parse(text: &str) -> Result<UplinkSpec, String> {
     let mut words = rest.split(',');
     let name = words.next().filter(|name| !name.is_empty()).ok_or("a name is missing")?.to_owned();
     match kind {
-        "iface" => match words.next() {
-            None => Ok(UplinkSpec::Interface(name)),
-            Some(word) => Err(format!("iface takes no option \"{word}\"")),
-        },
+        "iface" => {
+            let mut wait = false;
+            for word in words {
+                match word {
+                    "wait" => wait = true,
+                    _ => return Err(format!("iface takes no option \"{word}\"")),
+                }
+            }
+            Ok(UplinkSpec::Interface { name, wait })
+        }
         "bridge" => {
-            let (mut create, mut member) = (false, None);
+            let (mut create, mut member, mut wait) = (false, None, false);
             for word in words {
                 match word.split_once('=') {
                     None if word == "create" => create = true,
+                    None if word == "wait" => wait = true,
                     Some(("member", of)) if !of.is_empty() && member.is_none() => {
                         member = Some(of.to_owned());
                     }
                     _ => return Err(format!("bridge takes no option \"{word}\" (here)")),
                 }
             }
-            Ok(UplinkSpec::Bridge { bridge: name, create, member })
+            Ok(UplinkSpec::Bridge { bridge: name, create, member, wait })
         }
         _ => Err(format!("there is no kind \"{kind}\"")),
     }
@@ -73,13 +89,17 @@ impl fmt::Display for UplinkSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("none"),
-            Self::Interface(name) => write!(f, "iface:{name}"),
-            Self::Bridge { bridge, create, member } => {
+            Self::Interface { name, wait } => {
+                write!(f, "iface:{name}")?;
+                f.write_str(if *wait { ",wait" } else { "" })
+            }
+            Self::Bridge { bridge, create, member, wait } => {
                 write!(f, "bridge:{bridge}")?;
-                if *create {
-                    f.write_str(",create")?;
+                f.write_str(if *create { ",create" } else { "" })?;
+                if let Some(member) = member {
+                    write!(f, ",member={member}")?;
                 }
-                member.as_ref().map_or(Ok(()), |member| write!(f, ",member={member}"))
+                f.write_str(if *wait { ",wait" } else { "" })
             }
         }
     }
@@ -97,6 +117,9 @@ mod tests {
             "bridge:br0",
             "bridge:br0,create",
             "bridge:br0,create,member=eth0",
+            "bridge:br0,wait",
+            "bridge:br0,create,member=eth0,wait",
+            "iface:eth0,wait",
         ] {
             assert_eq!(text.parse::<UplinkSpec>().unwrap().to_string(), text);
         }

@@ -1,6 +1,7 @@
 //! Linux: veth pairs, packet sockets, unix sockets, TAPs, epoll.
 
 use std::io;
+use std::time::Duration;
 
 use ifctl::{Interfaces, Reaped, Tag};
 use vswitch::MacAddr;
@@ -14,10 +15,18 @@ use vswitch::port::unix::{
 
 use crate::access::Access;
 use crate::config::{Attachment, UplinkSpec};
+use crate::events::Events;
 use crate::platform::{Attached, OpenUplink, Platform, TrunkEnds};
+use crate::repairs::{Repairs, Tally};
 use crate::socket_path::absolute;
 
+mod contests;
+mod interface_stand;
+mod keeper;
+mod lent;
 pub(crate) mod owner;
+mod pair;
+mod stand;
 mod uplink;
 
 pub use uplink::Uplink;
@@ -28,15 +37,28 @@ pub struct Linux {
     told: Option<BufferShortage>,
     /// What dead switches left was taken away.
     is_reaped: bool,
+    repairs: Repairs,
 }
 
+/// How long an uplink is left alone that somebody else changes as fast as it is mended.
+const UNSETTLED_REST: Duration = Duration::from_millis(250);
+
 /// Takes away the interfaces that dead switches left behind, and only those: what one made says
-/// whose it is ([`ifctl::Tag`]).
+/// whose it is ([`ifctl::Tag`]). A card that one lent to a bridge leaves that.
 ///
 /// # Errors
 /// [`ifctl::Error`], such as without CAP_NET_ADMIN; what was taken away before stays so.
 pub fn reap() -> Result<Vec<(String, Tag)>, ifctl::Error> {
-    let reaped = Interfaces::open()?.reap_orphans(owner::is_alive)?;
+    let mut interfaces = Interfaces::open()?;
+    let reaped = interfaces.reap_orphans(owner::is_alive)?;
+    for Reaped { tag, .. } in &reaped {
+        if let Some(lent) = lent::lent_in(tag)
+            && lent::give_back(&mut interfaces, &lent)
+        {
+            let (interface, bridge) = (lent.member, lent.bridge);
+            tracing::info!(interface, bridge, "lent by a dead switch: freed");
+        }
+    }
     Ok(reaped.into_iter().map(|Reaped { name, tag }| (name, tag)).collect())
 }
 
@@ -92,6 +114,15 @@ pub enum LinuxError {
         name: String,
         /// What it is.
         kind: ifctl::Kind,
+    },
+    /// No thread that keeps an uplink.
+    #[error("start a thread that keeps the uplink: {0}")]
+    Keeper(#[source] io::Error),
+    /// An interface that comes and goes.
+    #[error("{name} comes and goes")]
+    Unsettled {
+        /// Its name.
+        name: String,
     },
     /// `create` for a bridge that is there.
     #[error("{bridge} exists already (leave out \"create\" to join it)")]
@@ -160,20 +191,40 @@ impl Platform for Linux {
         })
     }
 
+    fn listen_with(&mut self, events: Events) {
+        self.repairs.tell_to(events);
+    }
+
+    fn tally(&self) -> Tally {
+        self.repairs.tally()
+    }
+
     fn uplink(
         &mut self,
         uplink: &UplinkSpec,
         addresses: Option<&[MacAddr]>,
     ) -> Result<Option<OpenUplink<Uplink>>, LinuxError> {
+        let (repairs, words) = (self.repairs.clone(), uplink.to_string());
         let opened = match uplink {
             UplinkSpec::None => return Ok(None),
-            UplinkSpec::Interface(name) => uplink::on_interface(name, addresses)?,
-            UplinkSpec::Bridge { bridge, create, member } => {
+            UplinkSpec::Interface { name, wait } => {
+                uplink::on_interface(name, (words, *wait), addresses, repairs)?
+            }
+            UplinkSpec::Bridge { bridge, create, member, wait } => {
                 self.reap_once();
-                uplink::on_bridge(bridge, *create, member.as_deref(), addresses)?
+                let plan = stand::Plan {
+                    bridge: bridge.clone(),
+                    create: *create,
+                    member: member.clone(),
+                    wait: *wait,
+                    uplink: words,
+                };
+                uplink::on_bridge(plan, addresses, repairs)?
             }
         };
-        self.tell_shortage(opened.granted);
+        if let Some(granted) = opened.granted {
+            self.tell_shortage(granted);
+        }
         Ok(Some(opened.uplink))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::repairs::Mended;
 use crate::report::ReadyNetwork;
 
 /// What the service knows of itself ([`Control::facts`](crate::Control::facts)).
@@ -15,6 +16,8 @@ pub struct ServiceFacts {
     pub networks: Vec<ReadyNetwork>,
     /// How often that was to be changed.
     pub changes: Changes,
+    /// How often something of an uplink's was repaired, in the order of [`Mended::ALL`].
+    pub repairs: [u64; Mended::ALL.len()],
 }
 
 /// A service of this version, that was started in 1970 and has no networks.
@@ -25,6 +28,7 @@ impl Default for ServiceFacts {
             started_at: SystemTime::UNIX_EPOCH,
             networks: Vec::new(),
             changes: Changes::default(),
+            repairs: Default::default(),
         }
     }
 }

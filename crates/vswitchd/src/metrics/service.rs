@@ -7,7 +7,8 @@ use super::family::Family;
 use super::scope::Read::{Counter, Gauge, Info};
 use super::scope::{Metric, Scope};
 use crate::config::{UPLINK_NAME, UplinkSpec};
-use crate::report::{InterfaceReport, InterfaceRole, ReadyNetwork};
+use crate::repairs::Mended;
+use crate::report::{InterfaceReport, InterfaceRole, ReadyNetwork, UplinkState};
 
 static BUILD: Scope<&'static str, 1> = Scope {
     labels: ["version"],
@@ -63,6 +64,28 @@ static ATTACHMENTS: Scope<Attachment, 4> = Scope {
     )],
 };
 
+static UPLINKS: Scope<(String, UplinkState), 1> = Scope {
+    labels: ["network"],
+    of: |(network, _)| [network.clone()],
+    metrics: &[Metric(
+        "vswitch_uplink_up",
+        "1 when all that the network's uplink stands on is there, 0 while it waits for some of it.",
+        Gauge(|(_, state)| u64::from(*state == UplinkState::Up)),
+    )],
+};
+
+static REPAIRS: Scope<(Mended, u64), 1> = Scope {
+    labels: ["what"],
+    of: |(what, _)| [what.name().to_owned()],
+    metrics: &[Metric(
+        "vswitch_repairs",
+        "Times that something of an uplink's was lost outside and had again. membership: in the \
+         bridge; link: the pair, or the socket on it; bridge: one made here; up: an interface set \
+         down; mtu: one that differed from the bridge's.",
+        Counter(|(_, count)| *count),
+    )],
+};
+
 static INTERFACES: Scope<(String, InterfaceReport), 3> = Scope {
     labels: ["network", "interface", "role"],
     of: |(network, interface)| {
@@ -70,8 +93,8 @@ static INTERFACES: Scope<(String, InterfaceReport), 3> = Scope {
     },
     metrics: &[Metric(
         "vswitch_interface_mtu_bytes",
-        "The MTU that an interface had when the uplink was made. role: bridge, member of it, or \
-         the switch's end.",
+        "The MTU of an interface that the uplink uses. role: bridge, member of it, or the \
+         switch's end.",
         Gauge(|(_, interface)| interface.mtu.into()),
     )],
 };
@@ -85,6 +108,9 @@ pub(super) fn families(facts: &ServiceFacts) -> Vec<Family> {
     ];
     let attachments: Vec<_> = facts.networks.iter().flat_map(attachments).collect();
     let interfaces: Vec<_> = facts.networks.iter().flat_map(interfaces).collect();
+    let uplink = |of: &ReadyNetwork| Some((of.network.clone(), of.uplink_state?));
+    let uplinks: Vec<_> = facts.networks.iter().filter_map(uplink).collect();
+    let repairs: Vec<_> = Mended::ALL.into_iter().zip(facts.repairs).collect();
     [
         BUILD.families(&[facts.version]),
         SERVICE.families(&[facts.started_at]),
@@ -92,6 +118,8 @@ pub(super) fn families(facts: &ServiceFacts) -> Vec<Family> {
         NETWORKS.families(&facts.networks),
         ATTACHMENTS.families(&attachments),
         INTERFACES.families(&interfaces),
+        UPLINKS.families(&uplinks),
+        REPAIRS.families(&repairs),
     ]
     .into_iter()
     .flatten()

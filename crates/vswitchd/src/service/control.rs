@@ -13,6 +13,7 @@ use crate::events::Events;
 use crate::loops::{Handles, Reach as _};
 use crate::metrics::ServiceFacts;
 use crate::platform::Platform;
+use crate::repairs::Tally;
 use crate::report::{Applied, Ready};
 
 /// Changes and asks a running service. Whatever the platform is asked for is had on the thread that
@@ -114,6 +115,12 @@ impl<P: Platform> Control<P> {
     #[must_use]
     pub fn events(&self) -> Events {
         super::lock(&self.desk).events.clone()
+    }
+
+    /// What was repaired so far; goes on counting.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        super::lock(&self.desk).platform.tally()
     }
 
     /// What is up now.

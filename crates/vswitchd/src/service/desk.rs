@@ -64,6 +64,7 @@ impl<P: Platform> Desk<P> {
             started_at: self.started_at,
             networks: self.ready(),
             changes: self.changes,
+            repairs: self.platform.tally().counts(),
             ..ServiceFacts::default()
         }
     }

@@ -63,6 +63,7 @@ impl<P: Platform> Service<P> {
         let events = Events::default();
         let told = events.clone();
         loops.set_observer(move |notice| told.notice(notice));
+        platform.listen_with(events.clone());
         let desk = Arc::new(Mutex::new(Desk::new(platform, events)));
         // From here on, dropped, it takes away what came up.
         let mut this = Self { loops, desk };

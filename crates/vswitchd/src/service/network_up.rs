@@ -10,7 +10,7 @@ use crate::access::Access;
 use crate::config::{Attachment, Network, PortSpec, UPLINK_NAME, UplinkSpec};
 use crate::loops::{Ended, Reach, Seat, Wiring};
 use crate::platform::{Attached, OpenUplink, Platform};
-use crate::report::{InterfaceReport, ReadyNetwork, ReadyPort};
+use crate::report::{ReadyNetwork, ReadyPort, Standing};
 
 /// How many clients a listener (`stream:`, `vde:`) has at once.
 const CLIENTS_MAX: usize = 256;
@@ -38,7 +38,7 @@ struct UplinkUp<U> {
     seat: Seat,
     /// What the uplink was told last of who is behind the ports.
     stations: Option<Vec<MacAddr>>,
-    interfaces: Vec<InterfaceReport>,
+    standing: Standing,
     /// Taken away when it is dropped.
     _made: U,
 }
@@ -116,13 +116,12 @@ impl<U> NetworkUp<U> {
             .map_err(ServiceError::of(format!("uplink {spec}")))?;
         let Some(opened) = opened else { return Ok(()) };
         let policy = PortPolicy { addresses_max: UPLINK_ADDRESSES_MAX, ..PortPolicy::default() };
-        let OpenUplink { port, made, interfaces } = opened;
+        let OpenUplink { port, made, standing } = opened;
         let seat = self.wiring.add(reach, None, move |switch, network| {
             let settings = port_settings(UPLINK_NAME.to_owned(), network, policy);
             switch.add_port(PortSettings { waits: false, ..settings }, port)
         })?;
-        self.uplink =
-            Some(UplinkUp { spec: spec.clone(), seat, stations, interfaces, _made: made });
+        self.uplink = Some(UplinkUp { spec: spec.clone(), seat, stations, standing, _made: made });
         Ok(())
     }
 
@@ -317,7 +316,8 @@ impl<U> NetworkUp<U> {
         ReadyNetwork {
             network: self.name.clone(),
             uplink: self.uplink().to_string(),
-            interfaces: self.uplink.iter().flat_map(|uplink| uplink.interfaces.clone()).collect(),
+            uplink_state: self.uplink.as_ref().map(|uplink| uplink.standing.state()),
+            interfaces: self.uplink.iter().flat_map(|up| up.standing.interfaces()).collect(),
             ports: self.ports.iter().map(port).collect(),
         }
     }

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use ifctl::xnu::{Change, Events};
+use ifctl::xnu::{Change, Events, Interfaces};
 use vswitch::port::xnu::{Link, LinkKeeper, LinkOptions, Tended};
 use vswitch::{MacAddr, Nanos};
 use xnu_sys::Kernel;
 
-use super::tally::{Mended, Tally};
+use crate::events::Event;
+use crate::repairs::{Mended, Repairs};
+use crate::report::{InterfaceReport, Standing, UplinkState};
 
 /// How often an interface that is gone is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -21,15 +23,42 @@ pub(super) struct InterfaceKeeper<K: Kernel> {
     options: LinkOptions,
     events: Option<Events<K>>,
     look_at: Nanos,
-    tally: Tally,
+    repairs: Repairs,
+    standing: Standing,
 }
 
 impl<K: Kernel> InterfaceKeeper<K> {
-    pub(super) fn new(kernel: K, name: &str, options: LinkOptions, tally: Tally) -> Self {
+    pub(super) fn new(
+        kernel: K,
+        name: &str,
+        options: LinkOptions,
+        repairs: Repairs,
+        standing: Standing,
+    ) -> Self {
         let events = Events::open_on(kernel.clone())
             .inspect_err(|error| tracing::warn!(%error, "changes of interfaces are seen late"))
             .ok();
-        Self { kernel, name: name.to_owned(), options, events, look_at: Nanos(0), tally }
+        let name = name.to_owned();
+        Self { kernel, name, options, events, look_at: Nanos(0), repairs, standing }
+    }
+
+    /// The interface is missing.
+    fn note_missing(&self) {
+        if self.standing.state() == UplinkState::Up {
+            self.standing.set_state(UplinkState::Waiting);
+            let uplink = format!("iface:{}", self.name);
+            let why = format!("{} is gone", self.name);
+            self.repairs.tell(Event::UplinkWaiting { uplink, why });
+        }
+    }
+
+    fn note_there(&self) {
+        let mtu = Interfaces::open_on(self.kernel.clone())
+            .and_then(|interfaces| interfaces.find(&self.name))
+            .map_or(0, |found| found.mtu);
+        self.standing.set(UplinkState::Up, vec![InterfaceReport::used(&self.name, mtu)]);
+        self.repairs.note(Mended::Link, &self.name, "the uplink is there again");
+        self.repairs.tell(Event::UplinkThere { uplink: format!("iface:{}", self.name) });
     }
 
     fn is_going(&mut self) -> bool {
@@ -47,16 +76,20 @@ impl<K: Kernel> InterfaceKeeper<K> {
 impl<K: Kernel> LinkKeeper<K> for InterfaceKeeper<K> {
     fn tend(&mut self, has_link: bool, now: Nanos) -> Tended<K> {
         if self.is_going() && has_link {
+            self.note_missing();
             return Tended::Lost;
         }
-        if has_link || now < self.look_at {
+        if has_link {
+            return Tended::Kept;
+        }
+        self.note_missing();
+        if now < self.look_at {
             return Tended::Kept;
         }
         self.look_at = now + LOOK_EVERY;
         match Link::open(self.kernel.clone(), &self.name, &self.options) {
             Ok(link) => {
-                tracing::info!(interface = self.name, "the uplink is there again");
-                self.tally.count(Mended::Link);
+                self.note_there();
                 Tended::Built(Box::new(link))
             }
             Err(error) => {

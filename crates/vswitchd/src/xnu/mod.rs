@@ -10,7 +10,6 @@ mod error;
 mod host;
 mod interface_keeper;
 mod stand;
-mod tally;
 mod uplink;
 
 use std::sync::Arc;
@@ -21,15 +20,17 @@ use vswitch::MacAddr;
 use vswitch::poller::Kqueue;
 use xnu_sys::{Host, Kernel};
 
+pub use crate::repairs::{Mended, Tally};
 pub use error::XnuError;
 #[cfg(target_os = "macos")]
 pub use host::{HostAttach, HostXnu, this_process};
-pub use tally::{Mended, Tally};
 pub use uplink::Uplink;
 
 use crate::access::Access;
 use crate::config::{Attachment, UplinkSpec};
+use crate::events::Events;
 use crate::platform::{Attached, OpenUplink, Platform, TrunkEnds};
+use crate::repairs::Repairs;
 
 /// How ports are attached on a kernel: sockets with paths and inherited descriptors are a process's
 /// own matter, which a simulated kernel has in its own way.
@@ -67,7 +68,7 @@ pub struct Xnu<K: Kernel = Host, A = ()> {
     kernel: K,
     attach: A,
     identity: Identity,
-    tally: Tally,
+    repairs: Repairs,
     is_checked: bool,
 }
 
@@ -75,13 +76,13 @@ impl<K: Kernel, A: Attach<K>> Xnu<K, A> {
     /// The platform of a kernel.
     #[must_use]
     pub fn new(kernel: K, attach: A, identity: Identity) -> Self {
-        Self { kernel, attach, identity, tally: Tally::default(), is_checked: false }
+        Self { kernel, attach, identity, repairs: Repairs::default(), is_checked: false }
     }
 
     /// What was mended so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        self.tally.clone()
+        self.repairs.tally()
     }
 
     /// Looks once at the host's settings for feths, and takes away what dead switches left.
@@ -125,6 +126,14 @@ impl<K: Kernel, A: Attach<K>> Platform for Xnu<K, A> {
         }
     }
 
+    fn listen_with(&mut self, events: Events) {
+        self.repairs.tell_to(events);
+    }
+
+    fn tally(&self) -> Tally {
+        self.repairs.tally()
+    }
+
     fn uplink(
         &mut self,
         uplink: &UplinkSpec,
@@ -137,10 +146,10 @@ impl<K: Kernel, A: Attach<K>> Platform for Xnu<K, A> {
         let addresses = addresses.map(<[MacAddr]>::to_vec);
         let opened = match uplink {
             UplinkSpec::None => return Ok(None),
-            UplinkSpec::Interface(name) => {
-                uplink::on_interface(interfaces, name, addresses, self.tally.clone())?
+            UplinkSpec::Interface { name, wait } => {
+                uplink::on_interface(interfaces, name, *wait, addresses, self.repairs.clone())?
             }
-            UplinkSpec::Bridge { bridge, create, member } => {
+            UplinkSpec::Bridge { bridge, create, member, wait } => {
                 // A bridge that is made here has no MTU yet: it takes over the pair's. What is no
                 // bridge is refused for that below, whatever MTU it has.
                 let found = interfaces.find(bridge).ok().filter(|of| of.kind == Kind::Bridge);
@@ -150,10 +159,11 @@ impl<K: Kernel, A: Attach<K>> Platform for Xnu<K, A> {
                     bridge: bridge.clone(),
                     create: *create,
                     member: member.clone(),
+                    uplink: uplink.to_string(),
                     owner: self.identity.owner,
                     addresses,
                 };
-                uplink::on_bridge(interfaces, plan, self.tally.clone())?
+                uplink::on_bridge(interfaces, plan, *wait, self.repairs.clone())?
             }
         };
         Ok(Some(opened))

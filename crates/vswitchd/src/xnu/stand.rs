@@ -10,8 +10,9 @@ use vswitch::{MacAddr, Nanos};
 use xnu_sys::Kernel;
 
 use super::XnuError;
-use super::tally::{Mended, Tally};
-use crate::report::{InterfaceReport, InterfaceRole};
+use crate::events::Event;
+use crate::repairs::{Mended, Repairs};
+use crate::report::{InterfaceReport, InterfaceRole, Standing, UplinkState};
 
 /// What is to stand.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Plan {
     pub(super) create: bool,
     /// An interface of the host's to be a member while the switch runs.
     pub(super) member: Option<String>,
+    /// The uplink as it was asked for, in words.
+    pub(super) uplink: String,
     pub(super) owner: Owner,
     pub(super) addresses: Option<Vec<MacAddr>>,
 }
@@ -43,7 +46,8 @@ pub(super) struct Stand<K: Kernel> {
     has_leftovers: bool,
     /// What was told last of what cannot be mended now.
     told: Option<String>,
-    tally: Tally,
+    repairs: Repairs,
+    standing: Standing,
 }
 
 /// The plan's member was made one here: it is released at the end, and set down again if it was
@@ -69,12 +73,27 @@ impl<K: Kernel> Stand<K> {
     pub(super) fn build(
         interfaces: Interfaces<K>,
         plan: Plan,
-        tally: Tally,
+        repairs: Repairs,
     ) -> Result<(Self, Link<K>), XnuError> {
+        let mut this = Self::waiting(interfaces, plan, repairs);
+        if this.plan.create {
+            this.make_bridge()?;
+        }
+        this.lend_member()?;
+        this.check_bridge()?;
+        this.make_pair()?;
+        let link = this.open_link()?;
+        this.join()?;
+        this.standing.set(UplinkState::Up, this.report()?);
+        Ok((this, link))
+    }
+
+    /// None of it: it is made when it is tended and can be.
+    pub(super) fn waiting(interfaces: Interfaces<K>, plan: Plan, repairs: Repairs) -> Self {
         let events = Events::open_on(interfaces.kernel().clone())
             .inspect_err(|error| tracing::warn!(%error, "changes of interfaces are seen late"))
             .ok();
-        let mut this = Self {
+        Self {
             pair: None,
             lent: None,
             bridge: None,
@@ -85,21 +104,18 @@ impl<K: Kernel> Stand<K> {
             link_is_stale: false,
             has_leftovers: false,
             told: None,
-            tally,
-        };
-        if this.plan.create {
-            this.make_bridge()?;
+            repairs,
+            standing: Standing::new(UplinkState::Waiting, Vec::new()),
         }
-        this.lend_member()?;
-        this.check_bridge()?;
-        this.make_pair()?;
-        let link = this.open_link()?;
-        this.join()?;
-        Ok((this, link))
     }
 
-    /// The interfaces, for the line that says that the switch is up.
-    pub(super) fn report(&self) -> Result<Vec<InterfaceReport>, XnuError> {
+    /// How it stands, now and later.
+    pub(super) fn standing(&self) -> Standing {
+        self.standing.clone()
+    }
+
+    /// The interfaces that it uses.
+    fn report(&self) -> Result<Vec<InterfaceReport>, XnuError> {
         let of = |name: &str, role, created| {
             let mtu = self.interfaces.find(name)?.mtu;
             Ok::<_, XnuError>(InterfaceReport { name: name.to_owned(), role, mtu, created })
@@ -125,13 +141,20 @@ impl<K: Kernel> Stand<K> {
         self.link_is_stale |= news.is_going;
         match self.mend(has_link && !self.link_is_stale) {
             Ok(tended) => {
-                self.told = None;
+                if self.told.take().is_some() || self.standing.state() == UplinkState::Waiting {
+                    self.standing.set(UplinkState::Up, self.report().unwrap_or_default());
+                    let uplink = self.plan.uplink.clone();
+                    self.repairs.tell(Event::UplinkThere { uplink });
+                }
                 tended
             }
             Err(error) => {
                 let error = error.to_string();
                 if self.told.as_ref() != Some(&error) {
                     tracing::warn!("the uplink is not whole, and cannot be mended yet: {error}");
+                    self.standing.set_state(UplinkState::Waiting);
+                    let (uplink, why) = (self.plan.uplink.clone(), error.clone());
+                    self.repairs.tell(Event::UplinkWaiting { uplink, why });
                     self.told = Some(error);
                 }
                 // A link on a pair that is gone is of no use, and keeps it from going.
@@ -167,8 +190,8 @@ impl<K: Kernel> Stand<K> {
         Ok(match link {
             None => Tended::Kept,
             Some(link) => {
-                tracing::info!(bridge = self.plan.bridge, "the uplink is there again");
-                self.tally.count(Mended::Link);
+                self.repairs.note(Mended::Link, &self.plan.bridge, "the uplink is there again");
+                self.standing.set(UplinkState::Up, self.report().unwrap_or_default());
                 Tended::Built(Box::new(link))
             }
         })
@@ -224,8 +247,7 @@ impl<K: Kernel> Stand<K> {
             Err(ifctl::Error::NotFound { .. }) if self.plan.create => {
                 self.bridge = None;
                 self.make_bridge()?;
-                tracing::info!(bridge = self.plan.bridge, "the bridge was made again");
-                self.tally.count(Mended::Bridge);
+                self.repairs.note(Mended::Bridge, &self.plan.bridge, "the bridge was made again");
             }
             Err(error) => return Err(error.into()),
         }
@@ -327,8 +349,7 @@ impl<K: Kernel> Stand<K> {
         for name in names {
             if !self.interfaces.find(&name)?.is_up() {
                 self.interfaces.set_up(&name, true)?;
-                tracing::info!(interface = name, "was down, and is up again");
-                self.tally.count(Mended::Up);
+                self.repairs.note(Mended::Up, &name, "was down, and is up again");
             }
         }
         Ok(())
@@ -344,6 +365,7 @@ impl<K: Kernel> Stand<K> {
                 for end in [&bridge_end, &switch_end] {
                     self.interfaces.set_mtu(end, mtu)?;
                 }
+                self.repairs.note(Mended::Mtu, &bridge_end, &format!("has the bridge's MTU {mtu}"));
                 // What the link knows of the MTU is old: the next look opens another.
                 self.link_is_stale = true;
                 self.interfaces.ensure_member(&bridge, &bridge_end)?
@@ -357,8 +379,8 @@ impl<K: Kernel> Stand<K> {
     }
 
     fn mended_membership(&self, member: &str) {
-        tracing::info!(member, bridge = self.plan.bridge, "is a member again");
-        self.tally.count(Mended::Membership);
+        let what = format!("is a member of {} again", self.plan.bridge);
+        self.repairs.note(Mended::Membership, member, &what);
     }
 
     /// The pair's ends: the bridge's, and the switch's.

@@ -11,9 +11,9 @@ use xnu_sys::{Host, Kernel};
 use super::XnuError;
 use super::interface_keeper::InterfaceKeeper;
 use super::stand::{Plan, Stand};
-use super::tally::Tally;
 use crate::platform::OpenUplink;
-use crate::report::{InterfaceReport, InterfaceRole};
+use crate::repairs::Repairs;
+use crate::report::{InterfaceReport, Standing, UplinkState};
 
 /// What was made for an uplink, taken away when this is dropped. The port keeps it in repair, so
 /// both have it; it ends with this.
@@ -28,29 +28,36 @@ type Shared<K> = Arc<Mutex<Option<Stand<K>>>>;
 pub(super) fn on_interface<K: Kernel>(
     interfaces: Interfaces<K>,
     name: &str,
+    wait: bool,
     addresses: Option<Vec<MacAddr>>,
-    tally: Tally,
+    repairs: Repairs,
 ) -> Result<OpenUplink<Uplink<K>>, XnuError> {
-    let interface = interfaces.find(name)?;
+    let options = LinkOptions { addresses, is_own_feth: false };
+    let kernel = interfaces.kernel().clone();
+    let interface = match interfaces.find(name) {
+        Err(ifctl::Error::NotFound { .. }) if wait => {
+            tracing::warn!(interface = name, "the uplink is missing: it is waited for");
+            let standing = Standing::new(UplinkState::Waiting, Vec::new());
+            let keeper = InterfaceKeeper::new(kernel, name, options, repairs, standing.clone());
+            let port = Box::new(UplinkPort::waiting(Box::new(keeper)));
+            return Ok(OpenUplink { port, made: Uplink { stand: None }, standing });
+        }
+        found => found?,
+    };
     if interface.mac.is_none() {
         return Err(XnuError::NotEthernet { name: name.to_owned(), kind: interface.kind });
     }
     if !interface.is_up() {
         tracing::warn!(interface = name, "the uplink is down: set it up (`vswitch if up {name}`)");
     }
-    let options = LinkOptions { addresses, is_own_feth: false };
-    let link = Link::open(interfaces.kernel().clone(), name, &options)?;
-    let keeper = InterfaceKeeper::new(interfaces.kernel().clone(), name, options, tally);
-    let report = InterfaceReport {
-        name: name.to_owned(),
-        role: InterfaceRole::SwitchEnd,
-        mtu: interface.mtu,
-        created: false,
-    };
+    let link = Link::open(kernel.clone(), name, &options)?;
+    let report = InterfaceReport::used(name, interface.mtu);
+    let standing = Standing::new(UplinkState::Up, vec![report]);
+    let keeper = InterfaceKeeper::new(kernel, name, options, repairs, standing.clone());
     Ok(OpenUplink {
         port: Box::new(UplinkPort::new(link, Box::new(keeper))),
         made: Uplink { stand: None },
-        interfaces: vec![report],
+        standing,
     })
 }
 
@@ -58,17 +65,27 @@ pub(super) fn on_interface<K: Kernel>(
 pub(super) fn on_bridge<K: Kernel>(
     interfaces: Interfaces<K>,
     plan: Plan,
-    tally: Tally,
+    wait: bool,
+    repairs: Repairs,
 ) -> Result<OpenUplink<Uplink<K>>, XnuError> {
-    let (stand, link) = Stand::build(interfaces, plan, tally)?;
-    let interfaces = stand.report()?;
+    // What waits for the rest has a handle of its own.
+    let for_waiting = Interfaces::open_on(interfaces.kernel().clone())?;
+    let built = Stand::build(interfaces, plan.clone(), repairs.clone());
+    let (stand, link) = match built {
+        Err(XnuError::Interface { source: error @ ifctl::Error::NotFound { .. } }) if wait => {
+            tracing::warn!("the uplink is missing, and is waited for: {error}");
+            (Stand::waiting(for_waiting, plan, repairs), None)
+        }
+        built => built.map(|(stand, link)| (stand, Some(link)))?,
+    };
+    let standing = stand.standing();
     let stand = Arc::new(Mutex::new(Some(stand)));
-    let keeper = BridgeKeeper(Arc::clone(&stand));
-    Ok(OpenUplink {
-        port: Box::new(UplinkPort::new(link, Box::new(keeper))),
-        made: Uplink { stand: Some(stand) },
-        interfaces,
-    })
+    let keeper = Box::new(BridgeKeeper(Arc::clone(&stand)));
+    let port = match link {
+        Some(link) => UplinkPort::new(link, keeper),
+        None => UplinkPort::waiting(keeper),
+    };
+    Ok(OpenUplink { port: Box::new(port), made: Uplink { stand: Some(stand) }, standing })
 }
 
 /// The port's hold of the stand.

@@ -7,6 +7,8 @@ use vswitch::counters::{Direction, DropReason, PortCounters};
 use vswitch::queue::QUEUE_FRAMES_MAX;
 use vswitch::switch::{PortReport, Report};
 use vswitchd::metrics::{Format, ServiceFacts, render_as};
+use vswitchd::repairs::Mended;
+use vswitchd::report::UplinkState;
 
 use crate::pages;
 use crate::parser::{Page, Parser};
@@ -235,7 +237,12 @@ fn assert_facts(page: &Page, facts: &ServiceFacts) {
     ] {
         assert_eq!(page.value("vswitch_config_changes_total", &[("result", result)]), count);
     }
+    for (what, count) in Mended::ALL.into_iter().zip(facts.repairs) {
+        assert_eq!(page.value("vswitch_repairs_total", &[("what", what.name())]), count);
+    }
     for network in &facts.networks {
+        let is_up = u64::from(network.uplink_state == Some(UplinkState::Up));
+        assert_eq!(page.value("vswitch_uplink_up", &[("network", &*network.network)]), is_up);
         let of = [("network", &*network.network), ("uplink", &*network.uplink)];
         assert_eq!(page.value("vswitch_network_info", &of), 1);
         for port in &network.ports {

@@ -197,10 +197,13 @@ prop_compose! {
         words in (name(), name(), name()),
         started_s in 0_u64..1 << 33,
         changes in (0_u64..1 << 50, 0_u64..1 << 50, 0_u64..1 << 50),
+        repairs in prop::array::uniform5(0_u64..1 << 50),
+        is_waiting: bool,
     ) -> ServiceFacts {
         let network = |network| ReadyNetwork {
             network,
             uplink: words.0.clone(),
+            uplink_state: Some([UplinkState::Up, UplinkState::Waiting][usize::from(is_waiting)]),
             interfaces: vec![InterfaceReport {
                 name: words.1.clone(),
                 role: InterfaceRole::SwitchEnd,
@@ -218,6 +221,7 @@ prop_compose! {
             started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(started_s),
             networks: names.into_iter().map(network).collect(),
             changes: Changes { applied: changes.0, incomplete: changes.1, refused: changes.2 },
+            repairs,
             ..ServiceFacts::default()
         }
     }

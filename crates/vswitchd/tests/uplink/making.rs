@@ -54,7 +54,7 @@ pub(crate) fn a_bridge_of_its_own_with_a_member_lent_to_it<K: Kernel>(kernel: &K
     let name = (4600..4700).map(|number| format!("bridge{number}")).find(is_free);
     let name = name.expect("a free number");
     let member = Some(lent.name().to_owned());
-    let own = UplinkSpec::Bridge { bridge: name.clone(), create: true, member };
+    let own = UplinkSpec::Bridge { bridge: name.clone(), create: true, member, wait: false };
     let side = Side::start(kernel, 1, own.clone()).expect("a switch");
     assert!(interfaces.find(&name).expect("it was made").is_up());
     let members: Vec<_> =
@@ -85,9 +85,9 @@ pub(crate) fn what_can_be_no_uplink<K: Kernel>(kernel: &K) {
         ServiceError::Platform { source, .. } => source,
         other => panic!("{other}"),
     };
-    let lo = refused(UplinkSpec::Interface("lo0".into()));
+    let lo = refused(interface("lo0"));
     assert!(matches!(lo, XnuError::NotEthernet { .. }), "{lo}");
-    for missing in [UplinkSpec::Interface("feth9999".into()), to_bridge("bridge4999")] {
+    for missing in [interface("feth9999"), to_bridge("bridge4999")] {
         let error = refused(missing);
         assert!(
             matches!(error, XnuError::Interface { source: ifctl::Error::NotFound { .. } }),

@@ -171,7 +171,12 @@ pub(crate) fn new_bridge<K: Kernel>(kernel: &K) -> OwnedInterface<K> {
 
 /// An uplink into a bridge.
 pub(crate) fn to_bridge(bridge: &str) -> UplinkSpec {
-    UplinkSpec::Bridge { bridge: bridge.to_owned(), create: false, member: None }
+    UplinkSpec::Bridge { bridge: bridge.to_owned(), create: false, member: None, wait: false }
+}
+
+/// `iface:NAME`.
+fn interface(name: &str) -> UplinkSpec {
+    UplinkSpec::Interface { name: name.to_owned(), wait: false }
 }
 
 /// Waits until the kernel has let go of what was destroyed.

@@ -9,9 +9,11 @@ pub(in crate::port) mod peer_connect;
 mod sys;
 mod tap;
 mod unixgram;
+mod uplink;
 
 pub use datagram::DatagramPort;
 pub use kernel::kernel_offloads;
 pub use packet::{FILTER_ADDRESSES_MAX, PacketPort, PacketPortError};
 pub use tap::{TapError, TapPort};
 pub use unixgram::UnixgramPort;
+pub use uplink::{LinkSlot, UplinkPort};

@@ -95,6 +95,18 @@ impl PacketPort {
         Ok(Self { socket, takes, class, batch, told_down: false })
     }
 
+    /// The interface that it was opened on, by the name that it had then.
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        self.socket.interface()
+    }
+
+    /// The number of that interface.
+    #[must_use]
+    pub fn interface_index(&self) -> u32 {
+        self.socket.interface_index()
+    }
+
     /// The socket's buffers.
     #[must_use]
     pub fn granted(&self) -> Granted {

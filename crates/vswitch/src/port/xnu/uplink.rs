@@ -67,11 +67,17 @@ impl<K: Kernel> UplinkPort<K> {
     #[must_use]
     pub fn new(link: Link<K>, keeper: Box<dyn LinkKeeper<K>>) -> Self {
         let batches = link.device.capabilities().batch_write;
+        Self { link: Some(Box::new(link)), batches, ..Self::waiting(keeper) }
+    }
+
+    /// A port without a link, until `keeper` builds one.
+    #[must_use]
+    pub fn waiting(keeper: Box<dyn LinkKeeper<K>>) -> Self {
         Self {
-            link: Some(Box::new(link)),
+            link: None,
             keeper,
             batch: BatchWriter::new(BATCH_BYTES_MAX),
-            batches,
+            batches: false,
             generation: 0,
             dropped_before: 0,
             told_down: false,

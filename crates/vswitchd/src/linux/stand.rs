@@ -1,0 +1,536 @@
+//! What an uplink into a bridge stands on: the bridge, a card lent to it, a pair, a socket on the
+//! pair. Made once, and mended for as long as the switch runs.
+//!
+//! Each look takes a picture of all interfaces, and does the first thing that is not as it should
+//! be; then it looks again. Interfaces are known by their numbers, so that a new name loses none.
+
+use std::time::Instant;
+
+use ifctl::{Interface, InterfaceEvent, Interfaces, Kind, OwnedInterface, Tag};
+use vswitch::offload::Offloads;
+use vswitch::port::linux::{LinkSlot, PacketPort, kernel_offloads};
+use vswitch::port::unix::Granted;
+
+use super::contests::{Contests, Permit};
+use super::keeper::Kept;
+use super::lent::{self, Lent};
+use super::pair::{self, Pair};
+use super::{LinuxError, owner};
+use crate::events::Event;
+use crate::repairs::{Mended, Repairs};
+use crate::report::{InterfaceReport, InterfaceRole, Standing, UplinkState};
+
+/// What is to stand.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) bridge: String,
+    /// The bridge is made here, and goes at the end.
+    pub(super) create: bool,
+    /// An interface of the host's to be a member while the switch runs.
+    pub(super) member: Option<String>,
+    /// What is missing at the start is waited for.
+    pub(super) wait: bool,
+    /// The uplink as it was asked for, in words.
+    pub(super) uplink: String,
+}
+
+/// All of it. Dropped, what was lent is given back, and the rest is taken away in the order of the
+/// fields.
+#[derive(Debug)]
+pub(super) struct Stand {
+    pair: Option<Pair>,
+    own_bridge: Option<OwnedInterface>,
+    lent: Option<Lent>,
+    interfaces: Interfaces,
+    plan: Plan,
+    /// The numbers of the bridge and of the plan's member.
+    bridge: Option<u32>,
+    member: Option<u32>,
+    /// The bridge of this number has an MTU of somebody's choice, which follows no member's.
+    fixed_mtu_of: Option<u32>,
+    /// The number of the interface that the port's socket is on.
+    linked: Option<u32>,
+    slot: LinkSlot,
+    granted: Option<Granted>,
+    /// All that happens from now on is a repair.
+    is_made: bool,
+    contests: Contests,
+    /// Something must not be mended before then.
+    rest_until: Option<Instant>,
+    /// What was told last of what is missing.
+    told: Option<String>,
+    repairs: Repairs,
+    standing: Standing,
+}
+
+/// How many things one look mends at most, so that it comes to an end whoever works against it.
+const STEPS_MAX: usize = 16;
+
+/// What one step did.
+enum Step {
+    /// Something was changed: look again.
+    Changed,
+    /// There is nothing to do, but for what is missing, if that is something.
+    Settled(Result<(), LinuxError>),
+}
+
+impl Stand {
+    /// Nothing of it yet.
+    pub(super) fn new(
+        plan: Plan,
+        slot: LinkSlot,
+        repairs: Repairs,
+        standing: Standing,
+    ) -> Result<Self, LinuxError> {
+        Ok(Self {
+            pair: None,
+            own_bridge: None,
+            lent: None,
+            interfaces: Interfaces::open()?,
+            plan,
+            bridge: None,
+            member: None,
+            fixed_mtu_of: None,
+            linked: None,
+            slot,
+            granted: None,
+            is_made: false,
+            contests: Contests::default(),
+            rest_until: None,
+            told: None,
+            repairs,
+            standing,
+        })
+    }
+
+    /// Makes all of it; where it may wait, all but what is missing.
+    ///
+    /// # Errors
+    /// [`LinuxError`]; what was made before goes when this is dropped.
+    pub(super) fn make(&mut self) -> Result<(), LinuxError> {
+        let made = self.mend(Instant::now());
+        self.is_made = true;
+        match made {
+            Err(LinuxError::Interface { source: error @ ifctl::Error::NotFound { .. } })
+                if self.plan.wait =>
+            {
+                tracing::warn!("the uplink {} waits: {error}", self.plan.uplink);
+                self.told = Some(error.to_string());
+                self.describe(UplinkState::Waiting)
+            }
+            made => made.and_then(|()| self.describe(UplinkState::Up)),
+        }
+    }
+
+    /// What the last socket's buffers were granted.
+    pub(super) fn granted(&self) -> Option<Granted> {
+        self.granted
+    }
+
+    /// Makes what is not there, and changes what is not as it should be.
+    fn mend(&mut self, now: Instant) -> Result<(), LinuxError> {
+        self.rest_until = None;
+        for _ in 0..STEPS_MAX {
+            let seen = Seen(self.interfaces.list()?);
+            match self.step(&seen, now)? {
+                Step::Changed => {}
+                Step::Settled(missing) => return missing,
+            }
+        }
+        // Somebody changes things as fast as this does: the next look is soon.
+        self.rest(now + super::UNSETTLED_REST);
+        Ok(())
+    }
+
+    fn step(&mut self, seen: &Seen, now: Instant) -> Result<Step, LinuxError> {
+        let bridge = match self.find_bridge(seen) {
+            Some(bridge) => bridge,
+            None if self.plan.create => {
+                let name = self.plan.bridge.clone();
+                return self.make_bridge(&name, now);
+            }
+            None => {
+                // Without its bridge, a pair still is where the guests' frames are dropped, and is
+                // joined when the bridge comes back.
+                return Ok(Step::Settled(Err(self.missing(&self.plan.bridge.clone()))));
+            }
+        };
+        self.check_bridge(bridge)?;
+        let mut missing = Ok(());
+        match self.lend(seen, bridge, now) {
+            Ok(true) => return Ok(Step::Changed),
+            Ok(false) => {}
+            // All else is kept without it; at the start it is an error.
+            Err(error) => missing = Err(error),
+        }
+        if missing.is_err() && !self.is_made && !self.plan.wait {
+            return Ok(Step::Settled(missing));
+        }
+        let Some((ours, theirs)) = self.pair.as_ref().and_then(|pair| pair.ends(seen)) else {
+            return self.make_pair(bridge, now);
+        };
+        let is_changed = self.agree_on_mtu(seen, bridge, [ours, theirs], now)?
+            || self.join(bridge, theirs, now)?
+            || self.set_up(bridge, [ours, theirs], now)?
+            || self.link(ours, now)?;
+        Ok(if is_changed { Step::Changed } else { Step::Settled(missing) })
+    }
+
+    /// Whether something of `object` may be changed now. What is done at the start needs no permit.
+    fn may(&mut self, what: Mended, object: &str, key: &str, now: Instant) -> bool {
+        if !self.is_made {
+            return true;
+        }
+        match self.contests.ask(what, key, now) {
+            Permit::Granted => true,
+            Permit::Last => {
+                let told =
+                    format!("{} is undone again and again: repaired less often", what.name());
+                tracing::warn!(object, "{told}");
+                let object = object.to_owned();
+                self.repairs.tell(Event::Contested { object, what: told });
+                true
+            }
+            Permit::NotBefore(then) => {
+                self.rest(then);
+                false
+            }
+        }
+    }
+
+    fn rest(&mut self, until: Instant) {
+        self.rest_until = Some(self.rest_until.map_or(until, |before| before.min(until)));
+    }
+
+    fn note(&self, what: Mended, object: &str, words: &str) {
+        if self.is_made {
+            self.repairs.note(what, object, words);
+        }
+    }
+
+    /// The bridge by its name, or else the one that had the name.
+    fn find_bridge<'a>(&mut self, seen: &'a Seen) -> Option<&'a Interface> {
+        let found = seen.named(&self.plan.bridge).or_else(|| seen.numbered(self.bridge?))?;
+        if self.bridge != Some(found.index) {
+            // One that was made here and goes by another name now has no purpose any more.
+            self.own_bridge = self.own_bridge.take().filter(|own| own.index() == found.index);
+            self.bridge = Some(found.index);
+        }
+        Some(found)
+    }
+
+    fn make_bridge(&mut self, name: &str, now: Instant) -> Result<Step, LinuxError> {
+        if !self.may(Mended::Bridge, name, name, now) {
+            return Ok(Step::Settled(Err(self.missing(name))));
+        }
+        self.own_bridge = None;
+        let made = OwnedInterface::bridge(name)?;
+        self.interfaces.set_tag(name, &tag(name))?;
+        self.interfaces.set_up(name, true)?;
+        self.bridge = Some(made.index());
+        self.own_bridge = Some(made);
+        self.note(Mended::Bridge, name, "the bridge was made again");
+        Ok(Step::Changed)
+    }
+
+    fn check_bridge(&mut self, bridge: &Interface) -> Result<(), LinuxError> {
+        if !self.is_made && self.plan.create && self.own_bridge.is_none() {
+            return Err(LinuxError::BridgeExists { bridge: bridge.name.clone() });
+        }
+        if bridge.kind != Kind::Bridge {
+            // Asked for its members, what is no bridge says so.
+            self.interfaces.members(&bridge.name)?;
+        }
+        if !self.is_made && !self.plan.create && self.pair.is_none() && !bridge.is_up() {
+            let bridge = &bridge.name;
+            tracing::warn!(bridge, "the bridge is down: set it up (`vswitch if up {bridge}`)");
+        }
+        Ok(())
+    }
+
+    /// Makes the plan's member a member of the bridge; true when something was changed.
+    fn lend(&mut self, seen: &Seen, bridge: &Interface, now: Instant) -> Result<bool, LinuxError> {
+        let Some(name) = self.plan.member.clone() else { return Ok(false) };
+        let found = seen.named(&name).or_else(|| seen.numbered(self.member?));
+        let Some(member) = found else { return Err(self.missing(&name)) };
+        let is_member = member.master.as_ref() == Some(&bridge.name);
+        let was_before = self.member.replace(member.index).is_some();
+        if is_member {
+            let is_ours = self.lent.is_some();
+            return Ok(is_ours && !member.is_up() && self.bring_up(member, now)?);
+        }
+        let key = format!("{} in {}", member.index, bridge.index);
+        if !self.may(Mended::Membership, &member.name, &key, now) {
+            return Ok(false);
+        }
+        if self.interfaces.ensure_member(&bridge.name, &member.name)? == ifctl::Membership::Added {
+            // What was a member before this switch is made one again, and stays one at the end.
+            if !was_before || self.lent.is_some() {
+                let was_up = self.lent.as_ref().map_or(member.is_up(), |lent| lent.was_up);
+                let (bridge, member) = (bridge.name.clone(), member.name.clone());
+                self.lent = Some(Lent { bridge, member, was_up });
+                self.write_tag()?;
+            }
+            if !self.is_made && !member.addresses.is_empty() {
+                tracing::warn!(
+                    interface = name,
+                    bridge = bridge.name,
+                    "a bridge's member does not use its own addresses any more: give them to the \
+                     bridge"
+                );
+            }
+            self.note(Mended::Membership, &member.name, &again(&bridge.name));
+        }
+        self.interfaces.set_up(&member.name, true)?;
+        Ok(true)
+    }
+
+    fn make_pair(&mut self, bridge: &Interface, now: Instant) -> Result<Step, LinuxError> {
+        if !self.may(Mended::Link, &bridge.name, "pair", now) {
+            return Ok(Step::Settled(Ok(())));
+        }
+        // An end that is left goes, and frees its name.
+        self.pair = None;
+        self.linked = None;
+        let pair = pair::make(&self.plan.bridge, bridge.mtu)?;
+        let uso = kernel_offloads().contains(Offloads::USO);
+        let ends = pair.names().map(str::to_owned);
+        self.pair = Some(pair);
+        self.write_tag()?;
+        for end in &ends {
+            self.interfaces.mute(end)?;
+            self.interfaces.limit_offloads_to_virtio(end, uso)?;
+        }
+        Ok(Step::Changed)
+    }
+
+    /// Says on the pair whose it is, and what was lent.
+    fn write_tag(&mut self) -> Result<(), LinuxError> {
+        let Some(pair) = &self.pair else { return Ok(()) };
+        let [ours, _] = pair.names();
+        let tag = tag(&lent::label(&self.plan.bridge, self.lent.as_ref()));
+        Ok(self.interfaces.set_tag(ours, &tag)?)
+    }
+
+    /// Gives both ends the MTU that the bridge has, or would have without them.
+    fn agree_on_mtu(
+        &mut self,
+        seen: &Seen,
+        bridge: &Interface,
+        ends: [&Interface; 2],
+        now: Instant,
+    ) -> Result<bool, LinuxError> {
+        let mtu = self.wanted_mtu(seen, bridge, ends[1]);
+        for end in ends {
+            if end.mtu != mtu && self.may(Mended::Mtu, &end.name, &end.index.to_string(), now) {
+                self.interfaces.set_mtu(&end.name, mtu)?;
+                // One whose MTU rises to 1280 gets IPv6 anew.
+                self.interfaces.mute(&end.name)?;
+                self.note(Mended::Mtu, &end.name, &format!("has the bridge's MTU {mtu} again"));
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A bridge's MTU is the smallest of its members', unless somebody set it; which of the two,
+    /// nothing says (net/bridge/br_if.c, `br_mtu_auto_adjust`).
+    fn wanted_mtu(&mut self, seen: &Seen, bridge: &Interface, end: &Interface) -> u32 {
+        let members = || seen.members(bridge);
+        let is_joined = members().any(|member| member.index == end.index);
+        let smallest = members().map(|member| member.mtu).min();
+        if is_joined && smallest != Some(bridge.mtu) {
+            self.fixed_mtu_of = Some(bridge.index);
+        }
+        let others = members().filter(|member| member.index != end.index);
+        match others.map(|member| member.mtu).min() {
+            Some(others) if is_joined && self.fixed_mtu_of != Some(bridge.index) => others,
+            _ => bridge.mtu,
+        }
+    }
+
+    /// Makes the pair's end a member of the bridge.
+    fn join(
+        &mut self,
+        bridge: &Interface,
+        end: &Interface,
+        now: Instant,
+    ) -> Result<bool, LinuxError> {
+        if end.master.as_ref() == Some(&bridge.name) {
+            return Ok(false);
+        }
+        let key = format!("{} in {}", end.index, bridge.index);
+        if !self.may(Mended::Membership, &end.name, &key, now) {
+            return Ok(false);
+        }
+        if let Some(other) = &end.master {
+            self.interfaces.remove_member(other, &end.name)?;
+        }
+        self.interfaces.ensure_member(&bridge.name, &end.name)?;
+        self.note(Mended::Membership, &end.name, &again(&bridge.name));
+        Ok(true)
+    }
+
+    fn set_up(
+        &mut self,
+        bridge: &Interface,
+        ends: [&Interface; 2],
+        now: Instant,
+    ) -> Result<bool, LinuxError> {
+        let own = self.own_bridge.is_some().then_some(bridge);
+        for interface in ends.into_iter().chain(own) {
+            if !interface.is_up() && self.bring_up(interface, now)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn bring_up(&mut self, interface: &Interface, now: Instant) -> Result<bool, LinuxError> {
+        let Interface { name, index, .. } = interface;
+        if !self.may(Mended::Up, name, &index.to_string(), now) {
+            return Ok(false);
+        }
+        self.interfaces.set_up(name, true)?;
+        self.note(Mended::Up, name, "was down, and is up again");
+        Ok(true)
+    }
+
+    /// Gives the port a socket on the switch's end.
+    fn link(&mut self, ours: &Interface, now: Instant) -> Result<bool, LinuxError> {
+        if self.linked == Some(ours.index) && !self.slot.is_empty() {
+            return Ok(false);
+        }
+        if self.linked.is_some() && !self.may(Mended::Link, &ours.name, "link", now) {
+            return Ok(false);
+        }
+        if let Some(pair) = &self.pair {
+            pair.wait_until_it_sends(&mut self.interfaces)?;
+        }
+        let port = PacketPort::open(&ours.name, self.slot.addresses().as_deref(), false)?;
+        self.granted = Some(port.granted());
+        self.linked = Some(port.interface_index());
+        self.slot.offer(port);
+        self.note(Mended::Link, &ours.name, "the uplink is there again");
+        Ok(true)
+    }
+
+    /// That there is no such interface, in the words of whoever looks for it.
+    fn missing(&mut self, name: &str) -> LinuxError {
+        match self.interfaces.find(name) {
+            Err(error) => error.into(),
+            // It came this moment: that is told, too, and the next look finds it.
+            Ok(_) => LinuxError::Unsettled { name: name.to_owned() },
+        }
+    }
+
+    /// Says how it stands.
+    fn describe(&mut self, state: UplinkState) -> Result<(), LinuxError> {
+        let seen = Seen(self.interfaces.list()?);
+        let bridge = self.bridge.and_then(|index| seen.numbered(index));
+        let member = self.member.and_then(|index| seen.numbered(index));
+        let ends = self.pair.as_ref().and_then(|pair| pair.ends(&seen));
+        let of = |interface: &Interface, role, created| InterfaceReport {
+            name: interface.name.clone(),
+            role,
+            mtu: interface.mtu,
+            created,
+        };
+        let mut reports = Vec::new();
+        reports.extend(bridge.map(|it| of(it, InterfaceRole::Bridge, self.own_bridge.is_some())));
+        reports.extend(member.map(|it| of(it, InterfaceRole::Member, false)));
+        if let Some((ours, theirs)) = ends {
+            reports.push(of(theirs, InterfaceRole::Member, true));
+            reports.push(of(ours, InterfaceRole::SwitchEnd, true));
+        }
+        self.standing.set(state, reports);
+        Ok(())
+    }
+
+    /// Tells what is missing, once.
+    fn tell(&mut self, missing: Option<String>) {
+        if self.told == missing {
+            return;
+        }
+        let uplink = self.plan.uplink.clone();
+        match &missing {
+            Some(why) => {
+                tracing::warn!("the uplink {uplink} is not whole, and waits: {why}");
+                self.repairs.tell(Event::UplinkWaiting { uplink, why: why.clone() });
+            }
+            None => {
+                tracing::info!("the uplink {uplink} is whole");
+                self.repairs.tell(Event::UplinkThere { uplink });
+            }
+        }
+        self.told = missing;
+    }
+}
+
+impl Kept for Stand {
+    fn is_touched_by(&self, event: &InterfaceEvent) -> bool {
+        let numbers = [self.bridge, self.member];
+        let is_end = self.pair.as_ref().is_some_and(|pair| pair.has(event.index));
+        is_end
+            || numbers.contains(&Some(event.index))
+            || event.name == self.plan.bridge
+            || Some(&event.name) == self.plan.member.as_ref()
+    }
+
+    fn tend(&mut self, now: Instant) -> Option<Instant> {
+        self.slot.close_retired();
+        let missing = match self.mend(now) {
+            Ok(()) => self.rest_until.map(|_| "its repairs are undone again and again".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        let state = if missing.is_none() { UplinkState::Up } else { UplinkState::Waiting };
+        if let Err(error) = self.describe(state) {
+            tracing::debug!(%error, "what the uplink uses is not looked at");
+        }
+        self.tell(missing);
+        self.rest_until
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        if let Some(lent) = self.lent.take() {
+            // It may go by other names now.
+            let name = |index: Option<u32>, interfaces: &mut Interfaces| {
+                let list = interfaces.list().ok()?;
+                Some(list.into_iter().find(|of| Some(of.index) == index)?.name)
+            };
+            let bridge = name(self.bridge, &mut self.interfaces).unwrap_or(lent.bridge);
+            let member = name(self.member, &mut self.interfaces).unwrap_or(lent.member);
+            let lent = Lent { bridge, member, was_up: lent.was_up };
+            lent::give_back(&mut self.interfaces, &lent);
+        }
+    }
+}
+
+/// All interfaces, at one moment.
+#[derive(Debug)]
+pub(super) struct Seen(pub(super) Vec<Interface>);
+
+impl Seen {
+    pub(super) fn named(&self, name: &str) -> Option<&Interface> {
+        self.0.iter().find(|of| of.name == name)
+    }
+
+    pub(super) fn numbered(&self, index: u32) -> Option<&Interface> {
+        self.0.iter().find(|of| of.index == index)
+    }
+
+    fn members<'a>(&'a self, bridge: &'a Interface) -> impl Iterator<Item = &'a Interface> {
+        self.0.iter().filter(|of| of.master.as_ref() == Some(&bridge.name))
+    }
+}
+
+/// What says that an interface was made here.
+fn tag(label: &str) -> Tag {
+    Tag::new(owner::this_process(), label)
+}
+
+fn again(bridge: &str) -> String {
+    format!("is a member of {bridge} again")
+}
