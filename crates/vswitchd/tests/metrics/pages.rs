@@ -8,7 +8,7 @@ use vswitch::counters::{Direction, DropReason, LoopCounters, PortCounters};
 use vswitch::fabric::PortIndex;
 use vswitch::switch::{FdbReport, ListenerReport, LoopReport, PoolReport, PortReport, Report};
 use vswitchd::metrics::{Changes, ServiceFacts};
-use vswitchd::report::{InterfaceReport, InterfaceRole, ReadyNetwork, ReadyPort};
+use vswitchd::report::{InterfaceReport, InterfaceRole, ReadyNetwork, ReadyPort, UplinkState};
 
 /// A name: any text, and often one with what a page uses between names.
 pub(crate) fn name() -> impl Strategy<Value = String> {
