@@ -488,11 +488,12 @@ proptest! {
         name in any_name(),
         member in prop::option::of(any_name()),
         create: bool,
+        wait: bool,
     ) {
         let links = Links { all, bridges, translates_wireless };
         let wanted = [
-            UplinkSpec::Bridge { bridge: name.clone(), create, member },
-            UplinkSpec::Interface(name.clone()),
+            UplinkSpec::Bridge { bridge: name.clone(), create, member, wait },
+            UplinkSpec::Interface { name: name.clone(), wait },
         ];
         let mut findings = uplinks(&wanted, &links);
         findings.extend(taps(&[(name, wanted[0].clone())], &links));

@@ -25,6 +25,7 @@ pub fn uplinks_of_running(links: &Links) -> Vec<UplinkSpec> {
         bridge: bridge.to_owned(),
         create: false,
         member: None,
+        wait: false,
     };
     bridges.into_iter().filter(|bridge| links.find(bridge).is_some()).map(uplink).collect()
 }
@@ -34,8 +35,14 @@ pub fn uplinks_of_running(links: &Links) -> Vec<UplinkSpec> {
 pub fn uplinks(wanted: &[UplinkSpec], links: &Links) -> Vec<Finding> {
     let of = |wanted: &UplinkSpec| match wanted {
         UplinkSpec::None => Vec::new(),
-        UplinkSpec::Interface(name) => interface(name, links),
-        UplinkSpec::Bridge { bridge, create, member } => {
+        UplinkSpec::Interface { name, wait: true } if links.find(name).is_none() => waited(name),
+        UplinkSpec::Interface { name, .. } => interface(name, links),
+        UplinkSpec::Bridge { bridge, create: false, wait: true, .. }
+            if links.find(bridge).is_none() =>
+        {
+            waited(bridge)
+        }
+        UplinkSpec::Bridge { bridge, create, member, .. } => {
             bridge::bridge(bridge, *create, member.as_deref(), links)
         }
     };
@@ -64,6 +71,12 @@ fn interface(name: &str, links: &Links) -> Vec<Finding> {
     }
     findings.push(carrier("uplink-carrier", link));
     findings
+}
+
+/// An interface that is not there, and that the switch is told to wait for.
+fn waited(name: &str) -> Vec<Finding> {
+    let found = "there is no interface of this name yet: the switch waits for it";
+    vec![Finding::note("uplink-waited-for", name, found)]
 }
 
 /// An interface that is not there.
@@ -139,7 +152,7 @@ fn tap(name: &str, uplink: &UplinkSpec, links: &Links) -> Vec<Finding> {
                 .command(&["sudo", "vswitch", "if", "up", name]),
         );
     }
-    let (UplinkSpec::Interface(other) | UplinkSpec::Bridge { bridge: other, .. }) = uplink else {
+    let (UplinkSpec::Interface { name: other, .. } | UplinkSpec::Bridge { bridge: other, .. }) = uplink else {
         return findings;
     };
     if let Some(other) = links.find(other) {

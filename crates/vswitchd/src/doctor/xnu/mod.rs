@@ -99,7 +99,7 @@ fn mtu_wanted(uplinks: &[UplinkSpec], links: &Links) -> u32 {
         UplinkSpec::Bridge { bridge, .. } => {
             links.find(bridge).filter(|link| link.kind == Kind::Bridge).map(|link| link.mtu)
         }
-        UplinkSpec::Interface(_) | UplinkSpec::None => None,
+        UplinkSpec::Interface { .. } | UplinkSpec::None => None,
     };
     uplinks.iter().filter_map(mtu).max().unwrap_or(1500)
 }
