@@ -59,7 +59,7 @@ impl Setting {
         let sender = host.sender("far");
         wait_for("the host's frame at a guest", || {
             sender.send(&down);
-            self.card.next(Duration::from_millis(50)).is_some_and(|frame| frame == down)
+            self.card.listen(Duration::from_millis(50)).contains(&down)
         });
     }
 
@@ -315,7 +315,7 @@ fn what_is_missing_at_the_start_is_waited_for_if_that_is_asked_for() {
     comes(setting, Host::behind_a_new_bridge(), "bridge:br0,wait");
     let setting = waits("iface:card,wait");
     comes(setting, Host::on_cable("card", "far", FAR_IP, 1500), "iface:card,wait");
-    ip("link del card");
+    wait_for("its cable is gone with the host", || link("card").is_none());
     let setting = waits("bridge:br9,create,member=card,wait");
     assert!(is_member("br9", "vsw0m"), "what can be is made");
     comes(

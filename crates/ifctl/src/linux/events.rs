@@ -16,6 +16,8 @@ pub struct InterfaceEvent {
     pub index: u32,
     /// Its name; a new one after it was renamed.
     pub name: String,
+    /// The number of the bridge, or the like, that it belongs to.
+    pub master: Option<u32>,
     /// What.
     pub change: Change,
 }
@@ -114,7 +116,7 @@ impl std::fmt::Debug for Events {
 }
 
 fn lost() -> InterfaceEvent {
-    InterfaceEvent { index: 0, name: String::new(), change: Change::Lost }
+    InterfaceEvent { index: 0, name: String::new(), master: None, change: Change::Lost }
 }
 
 /// The events of one datagram, in their order. What is broken tells nothing.
@@ -141,7 +143,8 @@ fn read(kind: u16, payload: &[u8]) -> Option<InterfaceEvent> {
         _ => return None,
     };
     let name = find(body, libc::IFLA_IFNAME).map(text_in).unwrap_or_default();
-    Some(InterfaceEvent { index: u32_in(&header[4..])?, name, change })
+    let master = find(body, libc::IFLA_MASTER).and_then(u32_in).filter(|index| *index != 0);
+    Some(InterfaceEvent { index: u32_in(&header[4..])?, name, master, change })
 }
 
 const CALL: Call = Call::OnSystem { what: "listen to changes of interfaces" };
@@ -163,6 +166,8 @@ mod tests {
         payload.extend(libc::IFLA_IFNAME.to_ne_bytes());
         payload.extend(name.bytes().chain([0]));
         payload.resize(payload.len().next_multiple_of(4), 0);
+        payload.extend([8_u16.to_ne_bytes(), libc::IFLA_MASTER.to_ne_bytes()].concat());
+        payload.extend(u32::from(family).to_ne_bytes());
         let len = u32::try_from(16 + payload.len()).unwrap();
         let mut bytes = len.to_ne_bytes().to_vec();
         bytes.extend([kind.to_ne_bytes(), [0; 2]].concat());
@@ -179,12 +184,16 @@ mod tests {
             message(libc::RTM_DELLINK, 7, 8, "eth0"),
             message(libc::RTM_DELLINK, 0, 9, "vsw0"),
         ];
-        let event =
-            |index, name: &str, change| InterfaceEvent { index, name: name.to_owned(), change };
+        let event = |index, name: &str, master, change| InterfaceEvent {
+            index,
+            name: name.to_owned(),
+            master,
+            change,
+        };
         let expected = [
-            event(7, "br0", Change::Changed),
-            event(8, "eth0", Change::Changed),
-            event(9, "vsw0", Change::Gone),
+            event(7, "br0", None, Change::Changed),
+            event(8, "eth0", Some(7), Change::Changed),
+            event(9, "vsw0", None, Change::Gone),
         ];
         assert_eq!(told(&datagram.concat()), expected);
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::SOON;
 use super::card::Card;
-use super::frame::{Mac, numbered};
+use super::frame::{BROADCAST, Mac, numbered};
 
 /// A flow from one card to another.
 #[derive(Debug)]
@@ -24,8 +24,12 @@ const EVERY: Duration = Duration::from_micros(500);
 const BYTES: usize = 200;
 
 impl Flow {
-    /// Sends from a card to another, each with its address.
+    /// Sends from a card to another, each with its address. The other says first where it is, so that
+    /// nobody else gets any of it.
     pub(crate) fn start(from: (Card, Mac), to: (Card, Mac)) -> Self {
+        to.0.send(&numbered(BROADCAST, to.1, 0, 60));
+        let announced = |frame: &[u8]| frame[6..12] == to.1;
+        from.0.expect("the other's first frame", announced);
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let (macs, stopped, counted) = ((to.1, from.1), Arc::clone(&stop), Arc::clone(&sent));
         let sender = std::thread::spawn(move || {

@@ -1,7 +1,6 @@
 //! Linux: veth pairs, packet sockets, unix sockets, TAPs, epoll.
 
 use std::io;
-use std::time::Duration;
 
 use ifctl::{Interfaces, Reaped, Tag};
 use vswitch::MacAddr;
@@ -39,9 +38,6 @@ pub struct Linux {
     is_reaped: bool,
     repairs: Repairs,
 }
-
-/// How long an uplink is left alone that somebody else changes as fast as it is mended.
-const UNSETTLED_REST: Duration = Duration::from_millis(250);
 
 /// Takes away the interfaces that dead switches left behind, and only those: what one made says
 /// whose it is ([`ifctl::Tag`]). A card that one lent to a bridge leaves that.

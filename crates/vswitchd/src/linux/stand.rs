@@ -4,7 +4,7 @@
 //! Each look takes a picture of all interfaces, and does the first thing that is not as it should
 //! be; then it looks again. Interfaces are known by their numbers, so that a new name loses none.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ifctl::{Interface, InterfaceEvent, Interfaces, Kind, OwnedInterface, Tag};
 use vswitch::offload::Offloads;
@@ -46,8 +46,9 @@ pub(super) struct Stand {
     /// The numbers of the bridge and of the plan's member.
     bridge: Option<u32>,
     member: Option<u32>,
-    /// The bridge of this number has an MTU of somebody's choice, which follows no member's.
-    fixed_mtu_of: Option<u32>,
+    /// The bridge of this number has had, since then, an MTU that is not the smallest of its
+    /// members'.
+    odd_mtu_of: Option<(u32, Instant)>,
     /// The number of the interface that the port's socket is on.
     linked: Option<u32>,
     slot: LinkSlot,
@@ -55,8 +56,10 @@ pub(super) struct Stand {
     /// All that happens from now on is a repair.
     is_made: bool,
     contests: Contests,
-    /// Something must not be mended before then.
+    /// Something is not mended before then, since it is undone again and again.
     rest_until: Option<Instant>,
+    /// Something is not decided yet: to look again then.
+    look_at: Option<Instant>,
     /// What was told last of what is missing.
     told: Option<String>,
     repairs: Repairs,
@@ -65,6 +68,12 @@ pub(super) struct Stand {
 
 /// How many things one look mends at most, so that it comes to an end whoever works against it.
 const STEPS_MAX: usize = 16;
+
+/// How long an uplink is left alone that somebody else changes as fast as it is mended.
+const UNSETTLED_REST: Duration = Duration::from_millis(250);
+
+/// A bridge's MTU follows its members' at once; the kernel may only tell of one before the other.
+const MTU_FOLLOWS_WITHIN: Duration = Duration::from_millis(100);
 
 /// What one step did.
 enum Step {
@@ -90,13 +99,14 @@ impl Stand {
             plan,
             bridge: None,
             member: None,
-            fixed_mtu_of: None,
+            odd_mtu_of: None,
             linked: None,
             slot,
             granted: None,
             is_made: false,
             contests: Contests::default(),
             rest_until: None,
+            look_at: None,
             told: None,
             repairs,
             standing,
@@ -129,7 +139,7 @@ impl Stand {
 
     /// Makes what is not there, and changes what is not as it should be.
     fn mend(&mut self, now: Instant) -> Result<(), LinuxError> {
-        self.rest_until = None;
+        (self.rest_until, self.look_at) = (None, None);
         for _ in 0..STEPS_MAX {
             let seen = Seen(self.interfaces.list()?);
             match self.step(&seen, now)? {
@@ -138,7 +148,7 @@ impl Stand {
             }
         }
         // Somebody changes things as fast as this does: the next look is soon.
-        self.rest(now + super::UNSETTLED_REST);
+        self.look_at = Some(now + UNSETTLED_REST);
         Ok(())
     }
 
@@ -320,7 +330,7 @@ impl Stand {
         ends: [&Interface; 2],
         now: Instant,
     ) -> Result<bool, LinuxError> {
-        let mtu = self.wanted_mtu(seen, bridge, ends[1]);
+        let Some(mtu) = self.wanted_mtu(seen, bridge, ends[1], now) else { return Ok(false) };
         for end in ends {
             if end.mtu != mtu && self.may(Mended::Mtu, &end.name, &end.index.to_string(), now) {
                 self.interfaces.set_mtu(&end.name, mtu)?;
@@ -334,19 +344,40 @@ impl Stand {
     }
 
     /// A bridge's MTU is the smallest of its members', unless somebody set it; which of the two,
-    /// nothing says (net/bridge/br_if.c, `br_mtu_auto_adjust`).
-    fn wanted_mtu(&mut self, seen: &Seen, bridge: &Interface, end: &Interface) -> u32 {
+    /// nothing says (net/bridge/br_if.c, `br_mtu_auto_adjust`). One that is another for longer than
+    /// the kernel takes to follow was set, and from then on follows nobody. `None` until that is
+    /// known.
+    fn wanted_mtu(
+        &mut self,
+        seen: &Seen,
+        bridge: &Interface,
+        end: &Interface,
+        now: Instant,
+    ) -> Option<u32> {
         let members = || seen.members(bridge);
-        let is_joined = members().any(|member| member.index == end.index);
         let smallest = members().map(|member| member.mtu).min();
-        if is_joined && smallest != Some(bridge.mtu) {
-            self.fixed_mtu_of = Some(bridge.index);
+        if members().all(|member| member.index != end.index) {
+            // Before the pair joins, this shows best.
+            if smallest.is_some_and(|smallest| smallest != bridge.mtu) {
+                let since = now.checked_sub(MTU_FOLLOWS_WITHIN).unwrap_or(now);
+                self.odd_mtu_of = Some((bridge.index, since));
+            }
+            return Some(bridge.mtu);
         }
+        let odd_since = self.odd_mtu_of.filter(|(of, _)| *of == bridge.index);
+        let is_set = odd_since.is_some_and(|(_, since)| now >= since + MTU_FOLLOWS_WITHIN);
+        if is_set {
+            return Some(bridge.mtu);
+        }
+        if smallest != Some(bridge.mtu) {
+            let since = odd_since.map_or(now, |(_, since)| since);
+            self.odd_mtu_of = Some((bridge.index, since));
+            self.look_at = Some(since + MTU_FOLLOWS_WITHIN);
+            return None;
+        }
+        self.odd_mtu_of = None;
         let others = members().filter(|member| member.index != end.index);
-        match others.map(|member| member.mtu).min() {
-            Some(others) if is_joined && self.fixed_mtu_of != Some(bridge.index) => others,
-            _ => bridge.mtu,
-        }
+        Some(others.map(|member| member.mtu).min().unwrap_or(bridge.mtu))
     }
 
     /// Makes the pair's end a member of the bridge.
@@ -471,7 +502,10 @@ impl Kept for Stand {
     fn is_touched_by(&self, event: &InterfaceEvent) -> bool {
         let numbers = [self.bridge, self.member];
         let is_end = self.pair.as_ref().is_some_and(|pair| pair.has(event.index));
+        // Other members count, too: the bridge's MTU is to be theirs.
+        let is_member = event.master.is_some() && event.master == self.bridge;
         is_end
+            || is_member
             || numbers.contains(&Some(event.index))
             || event.name == self.plan.bridge
             || Some(&event.name) == self.plan.member.as_ref()
@@ -488,7 +522,7 @@ impl Kept for Stand {
             tracing::debug!(%error, "what the uplink uses is not looked at");
         }
         self.tell(missing);
-        self.rest_until
+        [self.rest_until, self.look_at].into_iter().flatten().min()
     }
 }
 

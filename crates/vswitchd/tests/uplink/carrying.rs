@@ -6,7 +6,7 @@ use vswitchd::report::InterfaceRole;
 use vswitchd::xnu::Mended;
 use xnu_sys::Kernel;
 
-use super::{Side, interfaces, mended, new_bridge, run_until, to_bridge, wait_until};
+use super::{Side, interface, interfaces, mended, new_bridge, run_until, to_bridge, wait_until};
 
 /// Two switches with an uplink each.
 fn sides<K: Kernel>(kernel: &K, uplinks: [UplinkSpec; 2]) -> [Side<K>; 2] {

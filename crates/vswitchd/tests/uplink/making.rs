@@ -7,7 +7,7 @@ use vswitchd::report::InterfaceRole;
 use vswitchd::xnu::XnuError;
 use xnu_sys::Kernel;
 
-use super::{Side, interfaces, new_bridge, to_bridge, wait_until};
+use super::{Side, interface, interfaces, new_bridge, to_bridge, wait_until};
 
 /// Beyond those that a switch takes.
 fn foreign() -> FethOptions {

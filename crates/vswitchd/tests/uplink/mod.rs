@@ -175,7 +175,7 @@ pub(crate) fn to_bridge(bridge: &str) -> UplinkSpec {
 }
 
 /// `iface:NAME`.
-fn interface(name: &str) -> UplinkSpec {
+pub(crate) fn interface(name: &str) -> UplinkSpec {
     UplinkSpec::Interface { name: name.to_owned(), wait: false }
 }
 

@@ -152,7 +152,9 @@ fn tap(name: &str, uplink: &UplinkSpec, links: &Links) -> Vec<Finding> {
                 .command(&["sudo", "vswitch", "if", "up", name]),
         );
     }
-    let (UplinkSpec::Interface { name: other, .. } | UplinkSpec::Bridge { bridge: other, .. }) = uplink else {
+    let (UplinkSpec::Interface { name: other, .. } | UplinkSpec::Bridge { bridge: other, .. }) =
+        uplink
+    else {
         return findings;
     };
     if let Some(other) = links.find(other) {
