@@ -278,6 +278,33 @@ mod tests {
     }
 
     #[test]
+    fn the_loop_counts_rounds_in_which_it_had_work_and_batches_as_they_came() {
+        const BATCH: usize = SizeClass::Small.batch_frames();
+        let mut switch = MemorySwitch::new(Shape::unicast(64));
+        let counters = |switch: &mut MemorySwitch| {
+            let report = switch.switch.report();
+            (report.loops[0].counters, report.ports[0].counters.ingress)
+        };
+        let (loop_before, before) = counters(&mut switch);
+        switch.carry(100 * BATCH);
+        let (loop_after, after) = counters(&mut switch);
+        assert_eq!(after.batches.sum() - before.batches.sum(), (100 * BATCH) as u64);
+        assert_eq!(after.batches.count() - before.batches.count(), 100);
+        let empty = after.empty_batches - before.empty_batches;
+        assert_eq!(empty, 1, "asked once more, there having been more until then");
+        let rounds = loop_after.rounds.count() - loop_before.rounds.count();
+        // Four batches of the port since it is ready, and four since there was more before.
+        assert_eq!(rounds, 100_u64.div_ceil(4 + 4));
+        // By this poller's clock each look takes 100 ns: one after each call, one at the end.
+        let took = loop_after.rounds.sum() - loop_before.rounds.sum();
+        assert_eq!(took, 100 * (100 + empty + rounds));
+        (0..50).for_each(|_| switch.round());
+        let (idle, _) = counters(&mut switch);
+        assert_eq!(idle.rounds, loop_after.rounds, "nothing was there to do");
+        assert!(idle.wakeups >= loop_after.wakeups + 50, "{idle:?}");
+    }
+
+    #[test]
     fn a_slow_port_has_its_sender_wait_and_loses_nothing() {
         let mut switch = MemorySwitch::new(Shape { takes_per_round: 100, ..Shape::unicast(64) });
         switch.carry(5000);
