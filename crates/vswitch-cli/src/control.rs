@@ -7,6 +7,7 @@ use vswitchd::api::client::{Client, ClientError};
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
 
+pub(crate) mod capture;
 pub(crate) mod events;
 pub(crate) mod fdb;
 pub(crate) mod networks;

@@ -11,7 +11,7 @@ mod check;
 mod compile;
 mod disasm;
 mod run;
-mod source;
+pub(crate) mod source;
 
 /// Make, read, check and try packet filters (classic BPF).
 #[derive(clap::Args, Debug)]

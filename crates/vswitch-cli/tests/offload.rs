@@ -100,7 +100,7 @@ fn from_the_host_itself_by_the_bridge() {
 /// byte is compared by who receives it. (In VLANs: `crates/vswitch/tests/tap_offload.rs`.)
 #[test]
 fn between_a_tap_and_all_of_a_bridge() {
-    if !lab::enter() || !can_make_taps() || !testkit::tool_or_skip("ethtool", "ethtool") {
+    if !lab::enter() || !lab::can_make_taps() || !testkit::tool_or_skip("ethtool", "ethtool") {
         return;
     }
     lab::bridge(1500);
@@ -112,7 +112,7 @@ fn between_a_tap_and_all_of_a_bridge() {
     lab::output("ethtool", "-K plain tx off tso off gso off sg off");
     let room = Room::new();
     let switch = Switch::start(&room, "bridge:br0", &["a=tap:tap20"]);
-    let host = host_on_tap(20);
+    let host = Host::on_tap(20);
     let arrivals = plain.run(|| Capture::incoming("end", ""));
     let transfers_with = |serving: &[probe::host::Server; 2]| {
         for peer in serving.each_ref().map(probe::host::Server::address) {
@@ -256,32 +256,14 @@ fn frame_bytes(stopped: &Stopped, port: &str, way: &str) -> u64 {
     count("bytes") / count("frames")
 }
 
-/// The host behind the TAP `tapN`, with the addresses `192.0.2.N` and `2001:db8::N`.
-fn host_on_tap(n: u8) -> Host {
-    let (host, tap) = (Host::new(), format!("tap{n}"));
-    host.take(&tap, &format!("192.0.2.{n}/24"));
-    host.run(move || ip(&format!("-6 addr add 2001:db8::{n}/64 dev {tap} nodad")));
-    host
-}
-
-fn can_make_taps() -> bool {
-    let mut command = std::process::Command::new("ip");
-    let made = command.args(["tuntap", "add", "probe0", "mode", "tap"]).output();
-    let can = made.is_ok_and(|output| output.status.success());
-    if !can {
-        testkit::skip("no TAP (root of the whole machine is needed)");
-    }
-    can
-}
-
 #[test]
 fn tcp_from_tap_to_tap_passes_in_big_segments() {
-    if !lab::enter() || !can_make_taps() {
+    if !lab::enter() || !lab::can_make_taps() {
         return;
     }
     let room = Room::new();
     let switch = Switch::start(&room, "none", &["a=tap:tap1", "b=tap:tap2"]);
-    let hosts = [1, 2].map(host_on_tap);
+    let hosts = [1, 2].map(Host::on_tap);
     let servers = hosts[1].run(|| serve(2));
     for peer in servers.iter().map(probe::host::Server::address) {
         // Enough that the windows grow.
@@ -300,12 +282,12 @@ fn tcp_from_tap_to_tap_passes_in_big_segments() {
 
 #[test]
 fn from_a_host_on_a_tap() {
-    if !lab::enter() || !can_make_taps() {
+    if !lab::enter() || !lab::can_make_taps() {
         return;
     }
     let room = Room::new();
     let switch = Switch::start(&room, "none", &["a=tap:tap1", "vm1"]);
-    let host = host_on_tap(1);
+    let host = Host::on_tap(1);
     let guest = Guest::plug(&room);
     host.run(transfer);
     let stopped = end(switch, guest);
@@ -320,12 +302,12 @@ const DATAGRAMS_AT_ONCE: usize = 10;
 
 #[test]
 fn udp_in_many_from_tap_to_tap() {
-    if !lab::enter() || !can_make_taps() {
+    if !lab::enter() || !lab::can_make_taps() {
         return;
     }
     let room = Room::new();
     let switch = Switch::start(&room, "none", &["a=tap:tap1", "b=tap:tap2"]);
-    let hosts = [1, 2].map(host_on_tap);
+    let hosts = [1, 2].map(Host::on_tap);
     for (from, to) in [("192.0.2.1:9", "192.0.2.2:9"), ("[2001:db8::1]:9", "[2001:db8::2]:9")] {
         let receiver = hosts[1].run(move || UdpSocket::bind(to).expect("a socket"));
         receiver.set_read_timeout(Some(support::SOON)).expect("a timeout");

@@ -52,7 +52,7 @@ impl Description {
 }
 
 /// The filter in the file at `path` (`-`: on stdin), in any of its forms.
-pub(super) fn read(path: &Path) -> Result<Program, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Program, Failure> {
     let text = text(path).map_err(|error| Failure::new(format!("read {}", shown(path)), error))?;
     bpf::words::parse_any(&text).map_err(|error| {
         Failure::new(format!("read the filter in {}", shown(path)), error).to_do(

@@ -78,6 +78,14 @@ impl Host {
         host
     }
 
+    /// A host on the TAP `tapN`, with N in its addresses.
+    pub(crate) fn on_tap(n: u8) -> Self {
+        let (host, tap) = (Self::new(), format!("tap{n}"));
+        host.take(&tap, &format!("192.0.2.{n}/24"));
+        host.run(move || ip(&format!("-6 addr add 2001:db8::{n}/64 dev {tap} nodad")));
+        host
+    }
+
     /// Moves an interface of the calling thread's namespace to this host, and sets it up.
     pub(crate) fn take(&self, interface: &str, address: &str) {
         ip(&format!("link set {interface} netns {}", self.namespace.display()));

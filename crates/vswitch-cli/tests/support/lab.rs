@@ -17,6 +17,17 @@ pub(crate) fn enter() -> bool {
         && testkit::netns::enter_or_skip()
 }
 
+/// Whether TAPs can be made here; skips the test if not.
+pub(crate) fn can_make_taps() -> bool {
+    let mut command = std::process::Command::new("ip");
+    let made = command.args(["tuntap", "add", "probe0", "mode", "tap"]).output();
+    let can = made.is_ok_and(|output| output.status.success());
+    if !can {
+        testkit::skip("no TAP (root of the whole machine is needed)");
+    }
+    can
+}
+
 /// Makes the bridge `br0`, up, with the addresses 192.0.2.1/24 and 2001:db8::1/64.
 pub(crate) fn bridge(mtu: u32) {
     ip("link set lo up");

@@ -26,6 +26,7 @@ use crate::platform::Platform;
 use crate::report::Applied;
 use crate::service::Control;
 
+mod capturing;
 pub mod client;
 mod connections;
 mod descriptors;

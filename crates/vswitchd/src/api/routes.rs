@@ -10,7 +10,7 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio_stream::wrappers::BroadcastStream;
@@ -29,6 +29,7 @@ use super::wire::{
 };
 use crate::config::{Attachment, NAME_RULE, PortSpec, UplinkSpec, is_name};
 use crate::events::{Event, EventRecord, Events};
+use crate::metrics::{Format, render_as};
 use crate::report::{Applied, Ready, ReadyNetwork, Stopped};
 
 /// How often a second the loops are asked for their counters at most; who asks more often is told
@@ -61,7 +62,7 @@ pub(super) struct Api {
 /// Counters, and when they were had.
 type Known = (Instant, Arc<Report>);
 
-type Answer<T> = Result<T, Refusal>;
+pub(super) type Answer<T> = Result<T, Refusal>;
 
 impl Api {
     pub(super) fn new(served: Arc<dyn Served>, events: Events) -> Self {
@@ -140,6 +141,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(stats))
         .routes(routes!(events))
         .routes(routes!(reload))
+        .routes(routes!(super::capturing::capture))
+        .routes(routes!(metrics))
 }
 
 /// Everything.
@@ -160,7 +163,8 @@ pub(super) fn router(api: Api) -> axum::Router {
 
 /// Metrics alone.
 pub(super) fn metrics_router(api: Api) -> axum::Router {
-    axum::Router::new().fallback(unknown).with_state(api)
+    let (router, _) = OpenApiRouter::default().routes(routes!(metrics)).split_for_parts();
+    router.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(api)
 }
 
 async fn unknown() -> Refusal {
@@ -456,6 +460,24 @@ async fn reload(State(api): State<Api>) -> Answer<Json<Applied>> {
     Ok(Json(api.change(|served| served.reload()).await?))
 }
 
+/// Everything that is counted, for Prometheus
+///
+/// OpenMetrics for who asks for that by the header `Accept`.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses((status = 200, content_type = "text/plain", body = String)),
+)]
+async fn metrics(State(api): State<Api>, headers: HeaderMap) -> Answer<Response> {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accepted);
+    let facts = api.ask(|served| Ok(served.facts())).await?;
+    let report = api.report().await?;
+    // Long, with many ports: not on the thread that all connections share.
+    let page = api.ask(move |_| Ok(render_as(format, &report, &facts))).await?;
+    Ok(([(header::CONTENT_TYPE, format.content_type())], page).into_response())
+}
+
 /// Of which network.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -532,7 +554,7 @@ fn read<T>(body: Result<Json<T>, JsonRejection>) -> Answer<T> {
         .map_err(|rejection| Refusal::new(RefusalKind::Malformed, rejection.body_text()))
 }
 
-fn malformed(error: impl std::fmt::Display) -> Refusal {
+pub(super) fn malformed(error: impl std::fmt::Display) -> Refusal {
     Refusal::new(RefusalKind::Malformed, error.to_string())
 }
 

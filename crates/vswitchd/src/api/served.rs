@@ -4,7 +4,9 @@ use vswitch::switch::{AddressPage, Report};
 
 use super::Reload;
 use crate::access::Access;
+use crate::capture::{Capture, CaptureError, CaptureRequest};
 use crate::config::{PortSpec, UplinkSpec};
+use crate::metrics::ServiceFacts;
 use crate::platform::Platform;
 use crate::report::{Applied, Ready};
 use crate::service::{Control, ServiceError};
@@ -74,6 +76,8 @@ pub(super) trait Served: Send + Sync {
     fn set_uplink(&self, network: &str, uplink: &UplinkSpec) -> Result<(), Refusal>;
     fn remove_ended(&self) -> Result<(), Refusal>;
     fn reload(&self) -> Result<Applied, Refusal>;
+    fn facts(&self) -> ServiceFacts;
+    fn capture(&self, request: &CaptureRequest) -> Result<Capture, Refusal>;
 }
 
 /// A service, and how its configuration is read again.
@@ -126,6 +130,20 @@ where
 
     fn remove_ended(&self) -> Result<(), Refusal> {
         Ok(self.control.remove_ended()?)
+    }
+
+    fn facts(&self) -> ServiceFacts {
+        self.control.facts()
+    }
+
+    fn capture(&self, request: &CaptureRequest) -> Result<Capture, Refusal> {
+        let kind = |error: &CaptureError| match error {
+            CaptureError::NoNetwork(_) | CaptureError::NoPort(_) => RefusalKind::NotFound,
+            CaptureError::Ring(_) => RefusalKind::Malformed,
+            CaptureError::Ended(_) => RefusalKind::Ended,
+            _ => RefusalKind::Conflict,
+        };
+        self.control.capture(request).map_err(|error| Refusal::new(kind(&error), error.to_string()))
     }
 
     fn reload(&self) -> Result<Applied, Refusal> {
