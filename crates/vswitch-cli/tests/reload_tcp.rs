@@ -11,7 +11,7 @@ use support::host::Host;
 use support::lab::{self, Room};
 use support::switch::Switch;
 
-const TRANSFER_BYTES: u64 = 400_000_000;
+const TRANSFER_BYTES: u64 = 2_000_000_000;
 
 /// Two TAPs; with ports beside them, and another network, if `is_crowded`.
 fn configuration(is_crowded: bool) -> String {

@@ -1,6 +1,8 @@
 //! A switch that is changed in every way while it runs: two networks, four virtual machines of
 //! three kinds, and a flow between two unrelated ports that must not notice.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -9,12 +11,14 @@ use serde_json::Value;
 
 use super::checks::Checks;
 use super::network::{A, B, C, D, HOST, Station};
+use super::process::Process;
 use super::setting::Setting;
 use super::steady::Steady;
 use super::switch::Switch;
 use super::virtual_machine::{Attachment, VirtualMachine};
 use crate::failure::{Failure, Result};
 use crate::guest_image::GuestImage;
+use crate::tools;
 
 /// Runs every check and prints the table.
 pub(super) fn run(setting: &Setting, image: &GuestImage) -> Result<()> {
@@ -78,6 +82,8 @@ impl Scenario<'_> {
         checks.check("ports are added and removed", || self.hot_ports());
         checks.check("a link is taken down and up", || self.link(&mut guests));
         checks.check("the configuration is read again", || self.reload());
+        checks.check("metrics are scraped over TCP", scrape);
+        checks.check("a capture is read by tshark", || self.capture(&mut guests));
         checks.section("The bridge under it is destroyed, and restored");
         checks.check("a ↔ host again", || self.destroy_the_bridge(&mut guests));
         checks.section("Afterwards");
@@ -98,7 +104,7 @@ impl Scenario<'_> {
     fn write_configuration(self, has_more: bool) -> Result<()> {
         let more = "[[network.port]]\nname = \"more\"\nattach = \"stream:more.sock\"\n";
         let text = format!(
-            "[control]\nsocket = \"control.sock\"\n\n[metrics]\nlisten = \"127.0.0.1:9477\"\n\n\
+            "[control]\nsocket = \"control.sock\"\n\n[metrics]\nlisten = \"{METRICS}\"\n\n\
              [[network]]\nname = \"lan\"\nuplink = \"{}\"\n\
              [[network.port]]\nname = \"a\"\nattach = \"unixgram:a.sock\"\n\n\
              [[network]]\nname = \"lab\"\n\
@@ -205,6 +211,33 @@ impl Scenario<'_> {
         Ok("one port added, and removed".to_owned())
     }
 
+    /// What guests say to each other is in a capture, and what others say is not.
+    fn capture(self, guests: &mut Guests) -> Result<String> {
+        let tshark = tools::find("tshark", "tshark")?;
+        let file = self.setting.directory.path().join("lan.pcapng");
+        let mut capture = self.vswitch(&["capture", "--network", "lan", "--seconds", "2", "-w"]);
+        capture.arg(&file);
+        let mut capture = Process::start("vswitch capture", capture)?;
+        ping(&mut guests.a, C)?;
+        let status = capture.wait(CAPTURED_MAX)?;
+        if !status.success() {
+            return Err(capture.failure(&format!("it ended with {status}")));
+        }
+        let mut read = Command::new(tshark);
+        read.args(["-n", "-T", "fields", "-e", "frame.interface_name", "-Y"]);
+        read.arg("icmpv6.type == 128 || icmp.type == 8").arg("-r").arg(&file);
+        let output = tools::output_of(&mut read)?;
+        let text = String::from_utf8_lossy(&output);
+        let at = |port: &str| text.lines().filter(|line| *line == port).count();
+        let (sent, received, all) = (at("lan/a"), at("lan/c"), text.lines().count());
+        // Over both families.
+        let asked = 2 * PINGS as usize;
+        match (sent, received, all) == (asked, asked, 2 * asked) {
+            true => Ok(format!("{sent} questions at lan/a, {received} at lan/c")),
+            false => Err(Failure::new("count the questions", text)),
+        }
+    }
+
     /// It is another's bridge: that comes back, and the switch joins it again.
     fn destroy_the_bridge(self, guests: &mut Guests) -> Result<String> {
         let Some(host) = &self.setting.host else { return Ok(String::new()) };
@@ -237,6 +270,27 @@ impl Scenario<'_> {
         }
     }
 }
+
+/// What is served at the address of `[metrics]`.
+fn scrape() -> Result<String> {
+    let failed = |error: std::io::Error| Failure::new("get /metrics", error);
+    let mut stream = TcpStream::connect(METRICS).map_err(failed)?;
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: {METRICS}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).map_err(failed)?;
+    let wanted = "vswitch_port_received_frames_total{network=\"lab\",port=\"x\"";
+    match page.lines().find(|line| line.starts_with(wanted)) {
+        Some(line) => Ok(line.to_owned()),
+        None => Err(Failure::new("find the steady flow's frames in /metrics", page)),
+    }
+}
+
+/// Where metrics are.
+const METRICS: &str = "127.0.0.1:9477";
+
+/// How long a capture of two seconds may take to end.
+const CAPTURED_MAX: Duration = Duration::from_secs(30);
 
 /// The control socket's name in the scenario's directory.
 const CONTROL: &str = "control.sock";

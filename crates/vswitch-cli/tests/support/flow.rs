@@ -24,8 +24,8 @@ const EVERY: Duration = Duration::from_micros(500);
 const BYTES: usize = 200;
 
 impl Flow {
-    /// Sends from a card to another, each with its address. The other says first where it is, so that
-    /// nobody else gets any of it.
+    /// Sends from a card to another, each with its address. The other says first where it is, so
+    /// that nobody else gets any of it.
     pub(crate) fn start(from: (Card, Mac), to: (Card, Mac)) -> Self {
         to.0.send(&numbered(BROADCAST, to.1, 0, 60));
         let announced = |frame: &[u8]| frame[6..12] == to.1;

@@ -1,4 +1,5 @@
 //! A capture, streamed to one client.
+#![allow(unused_qualifications, reason = "utoipa's macros write paths in full")]
 
 use std::time::Duration;
 

@@ -78,6 +78,30 @@ fn ask(
     (status, answer)
 }
 
+/// What is answered with something else than JSON.
+fn streams(d: &mut Description, client: &Client) {
+    let get = "GET";
+    let mut pieces = client.stream("/v1/events").expect("events");
+    let first = pieces.next().expect("a line").expect("a piece");
+    let record = serde_json::from_slice(&first).expect("one record");
+    d.check(get, "/v1/events", 200, &record);
+
+    let capture = "/v1/capture";
+    let mut pieces = client.stream("/v1/capture?network=test&seconds=1").expect("a capture");
+    let first = pieces.next().expect("a piece").expect("a piece");
+    assert_eq!(first[..4], [0x0a, 0x0d, 0x0d, 0x0a], "a section of pcapng begins");
+    assert!(pieces.all(|piece| piece.is_ok()), "it ends well");
+    let nobody = "?network=nobody";
+    assert_eq!(ask(d, client, (get, capture), &[], nobody, json!(null)).0, 404);
+    assert_eq!(ask(d, client, (get, capture), &[], "?filter=x", json!(null)).0, 400);
+    assert_eq!(ask(d, client, (get, capture), &[], "?ring_bytes=1", json!(null)).0, 400);
+    let page = client.get_bytes("/metrics").expect("a page");
+    let page = String::from_utf8(page).expect("text");
+    let is_there = |line: &str| line.starts_with("vswitch_port_received_frames_total{");
+    assert!(page.lines().any(is_there), "{page}");
+    d.seen.insert(("/metrics".to_owned(), "get".to_owned()));
+}
+
 fn again(dir: &std::path::Path) -> Configuration {
     network(dir, &["p0=unixgram:DIR/p0", "p7=stream:DIR/p7"]).into()
 }
@@ -141,10 +165,7 @@ fn every_operation_answers_as_it_is_described() {
     assert_eq!(ask(d, client, (delete, one), &port, "", json!(null)).0, 204);
     assert_eq!(ask(d, client, (delete, one), &port, "", json!(null)).0, 404);
 
-    let mut pieces = client.stream("/v1/events").expect("events");
-    let first = pieces.next().expect("a line").expect("a piece");
-    let record = serde_json::from_slice(&first).expect("one record");
-    d.check(get, "/v1/events", 200, &record);
+    streams(d, client);
 
     assert_eq!(described.operations(), described.seen, "each operation was asked for");
 }

@@ -23,6 +23,7 @@ struct Contents {
     /// For the port to take.
     offered: Option<Box<PacketPort>>,
     /// For the keeper to close.
+    #[allow(clippy::vec_box, reason = "the loop hands them over as they are: pointers")]
     retired: Vec<Box<PacketPort>>,
     /// The port has one that works as far as it knows.
     has_link: bool,
