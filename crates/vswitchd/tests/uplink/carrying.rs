@@ -52,7 +52,7 @@ pub(crate) fn frames_cross_interfaces_used_as_they_are<K: Kernel>(kernel: &K) {
     let options = FethOptions { units, up: true, ..FethOptions::default() };
     let pair = OwnedInterface::feth_pair(kernel.clone(), &options).expect("a pair");
     let ends = [pair.name(), pair.peer().expect("the other end")];
-    let mut sides = sides(kernel, ends.map(|end| interface(end)));
+    let mut sides = sides(kernel, ends.map(interface));
     frames_pass(&mut sides);
     for side in sides {
         drop(side.service.finish());
