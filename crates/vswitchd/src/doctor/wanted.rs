@@ -54,6 +54,8 @@ impl Needs {
                     Attachment::Tap(name) => needs.taps.push(name.clone()),
                     Attachment::Unixgram(_) => needs.unixgram = true,
                     Attachment::Stream(_) => clients_max += CLIENTS_MAX,
+                    // Each has a data socket, too.
+                    Attachment::Vde(_) => clients_max += 2 * CLIENTS_MAX,
                     _ => {}
                 }
                 needs.sockets |= !matches!(port.attachment, Attachment::Tap(_));
