@@ -39,10 +39,23 @@ pub(crate) fn understands(queries: &[String]) -> Result<(), String> {
     let rules: Vec<_> = queries.iter().enumerate().map(rule).collect();
     let groups = serde_json::json!([{"name": "queries", "rules": rules}]);
     let file = serde_json::json!({"groups": groups});
+    check_file("rules", &file.to_string())
+}
+
+/// Whether Prometheus could be started with this configuration; skips the test where there is no
+/// promtool.
+pub(crate) fn takes_configuration(text: &str) -> Result<(), String> {
+    if !testkit::tool_or_skip("promtool", "prometheus") {
+        return Ok(());
+    }
+    check_file("config", text)
+}
+
+fn check_file(what: &str, text: &str) -> Result<(), String> {
     let scratch = testkit::scratch_dir();
-    let path = scratch.path().join("rules.yml");
-    std::fs::write(&path, file.to_string()).unwrap();
-    check(&["rules", path.to_str().unwrap()], "")
+    let path = scratch.path().join("file.yml");
+    std::fs::write(&path, text).unwrap();
+    check(&[what, path.to_str().unwrap()], "")
 }
 
 #[test]
@@ -56,4 +69,5 @@ fn promtool_reads_a_page_and_likes_its_names() {
     let bad = "# TYPE vswitch_frames counter\nvswitch_frames 1\n";
     check(&["metrics"], bad).unwrap_err();
     understands(&["rate(vswitch_build_info[".to_owned()]).unwrap_err();
+    takes_configuration("scrape_configs: [{job: vswitch}]").unwrap_err();
 }

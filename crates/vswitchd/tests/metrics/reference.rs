@@ -45,11 +45,24 @@ fn the_table_is_the_catalogue() {
     );
 }
 
+/// The blocks of the page in one language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("```{language}\n");
+    let rests: Vec<&str> = text.split(&*begin).skip(1).collect();
+    rests.into_iter().filter_map(|rest| Some(rest.split_once("```")?.0)).collect()
+}
+
 /// The queries of the page, one a line in blocks of their own.
 fn queries(text: &str) -> Vec<String> {
-    let blocks = text.split("```promql\n").skip(1).filter_map(|rest| rest.split_once("```"));
-    let lines = blocks.flat_map(|(block, _)| block.lines());
+    let lines = blocks(text, "promql").into_iter().flat_map(str::lines);
     lines.filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[test]
+fn prometheus_takes_the_configuration_of_the_page() {
+    let (_, text) = page();
+    let [configuration] = blocks(&text, "yaml")[..] else { panic!("one block of YAML") };
+    promtool::takes_configuration(configuration).unwrap();
 }
 
 #[test]
