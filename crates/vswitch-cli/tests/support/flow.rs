@@ -13,6 +13,8 @@ use super::frame::{BROADCAST, Mac, numbered};
 #[derive(Debug)]
 pub(crate) struct Flow {
     stop: Arc<AtomicBool>,
+    /// The sender has ended, and `sent` is all that it sent.
+    is_all: Arc<AtomicBool>,
     sent: Arc<AtomicU32>,
     sender: JoinHandle<Card>,
     receiver: JoinHandle<(Card, u32)>,
@@ -45,12 +47,13 @@ impl Flow {
             }
             from.0
         });
-        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&sent));
+        let is_all = Arc::new(AtomicBool::new(false));
+        let (ended, counted) = (Arc::clone(&is_all), Arc::clone(&sent));
         let receiver = std::thread::spawn(move || {
             let mut next = 0;
             let mut quiet_since = Instant::now();
             // Until all came, or nothing more does.
-            while !(stopped.load(Ordering::Acquire) && next == counted.load(Ordering::Acquire))
+            while !(ended.load(Ordering::Acquire) && next == counted.load(Ordering::Acquire))
                 && quiet_since.elapsed() < SOON
             {
                 let Some(frame) = to.0.next(Duration::from_millis(50)) else { continue };
@@ -61,7 +64,7 @@ impl Flow {
             }
             (to.0, next)
         });
-        Self { stop, sent, sender, receiver }
+        Self { stop, is_all, sent, sender, receiver }
     }
 
     /// Ends it: none was lost, and they came in their order. How many there were.
@@ -69,6 +72,7 @@ impl Flow {
     pub(crate) fn stop(self) -> u32 {
         self.stop.store(true, Ordering::Release);
         let _from = self.sender.join().expect("it sends");
+        self.is_all.store(true, Ordering::Release);
         let (_to, received) = self.receiver.join().expect("it receives");
         let sent = self.sent.load(Ordering::Acquire);
         assert_eq!(received, sent, "datagrams came, in their order, of those sent");

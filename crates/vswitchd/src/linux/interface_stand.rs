@@ -9,6 +9,7 @@ use vswitch::port::unix::Granted;
 use super::LinuxError;
 use super::contests::{Contests, Permit};
 use super::keeper::Kept;
+use super::retry::Retry;
 use super::stand::Seen;
 use crate::events::Event;
 use crate::repairs::{Mended, Repairs};
@@ -27,6 +28,7 @@ pub(super) struct InterfaceStand {
     granted: Option<Granted>,
     is_made: bool,
     contests: Contests,
+    retry: Retry,
     told: Option<String>,
     repairs: Repairs,
     standing: Standing,
@@ -49,6 +51,7 @@ impl InterfaceStand {
             granted: None,
             is_made: false,
             contests: Contests::default(),
+            retry: Retry::default(),
             told: None,
             repairs,
             standing,
@@ -162,12 +165,13 @@ impl Kept for InterfaceStand {
         self.slot.close_retired();
         match self.link(now) {
             Ok(again_at) => {
+                self.retry.reset();
                 self.tell(None);
                 again_at
             }
             Err(error) => {
                 self.tell(Some(error.to_string()));
-                None
+                (!error.is_missing()).then(|| self.retry.failed(now))
             }
         }
     }

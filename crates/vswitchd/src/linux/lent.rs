@@ -24,6 +24,11 @@ pub(super) fn label(bridge: &str, lent: Option<&Lent>) -> String {
     }
 }
 
+/// The bridge for which an interface was made, as its tag says.
+pub(crate) fn bridge_in(tag: &Tag) -> &str {
+    tag.label().split(' ').next().unwrap_or_default()
+}
+
 /// What a tag says was lent.
 pub(super) fn lent_in(tag: &Tag) -> Option<Lent> {
     let of = |(bridge, member): (&str, &str), was_up| Lent {
@@ -75,9 +80,12 @@ mod tests {
                 let bridge = "fifteen-bytes-b".to_owned();
                 let lent = Lent { bridge, member: member.to_owned(), was_up };
                 let label = label(&lent.bridge, Some(&lent));
-                assert_eq!(lent_in(&Tag::new(owner, &label)), Some(lent), "{label}");
+                let tag = Tag::new(owner, &label);
+                assert_eq!(bridge_in(&tag), lent.bridge);
+                assert_eq!(lent_in(&tag), Some(lent), "{label}");
             }
         }
-        assert_eq!(lent_in(&Tag::new(owner, &label("br0", None))), None);
+        let tag = Tag::new(owner, &label("br0", None));
+        assert_eq!((bridge_in(&tag), lent_in(&tag)), ("br0", None));
     }
 }

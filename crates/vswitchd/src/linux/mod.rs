@@ -22,9 +22,10 @@ use crate::socket_path::absolute;
 mod contests;
 mod interface_stand;
 mod keeper;
-mod lent;
+pub(crate) mod lent;
 pub(crate) mod owner;
 mod pair;
+mod retry;
 mod stand;
 mod uplink;
 
@@ -134,6 +135,13 @@ pub enum LinuxError {
         /// How many were tried.
         tried: u32,
     },
+}
+
+impl LinuxError {
+    /// An interface is not there: an event tells when it is.
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Interface { source: ifctl::Error::NotFound { .. } })
+    }
 }
 
 fn advice(error: &ifctl::Error) -> String {

@@ -15,6 +15,7 @@ use super::contests::{Contests, Permit};
 use super::keeper::Kept;
 use super::lent::{self, Lent};
 use super::pair::{self, Pair};
+use super::retry::Retry;
 use super::{LinuxError, owner};
 use crate::events::Event;
 use crate::repairs::{Mended, Repairs};
@@ -56,6 +57,7 @@ pub(super) struct Stand {
     /// All that happens from now on is a repair.
     is_made: bool,
     contests: Contests,
+    retry: Retry,
     /// Something is not mended before then, since it is undone again and again.
     rest_until: Option<Instant>,
     /// Something is not decided yet: to look again then.
@@ -105,6 +107,7 @@ impl Stand {
             granted: None,
             is_made: false,
             contests: Contests::default(),
+            retry: Retry::default(),
             rest_until: None,
             look_at: None,
             told: None,
@@ -514,8 +517,16 @@ impl Kept for Stand {
     fn tend(&mut self, now: Instant) -> Option<Instant> {
         self.slot.close_retired();
         let missing = match self.mend(now) {
-            Ok(()) => self.rest_until.map(|_| "its repairs are undone again and again".to_owned()),
-            Err(error) => Some(error.to_string()),
+            Ok(()) => {
+                self.retry.reset();
+                self.rest_until.map(|_| "its repairs are undone again and again".to_owned())
+            }
+            Err(error) => {
+                if !error.is_missing() {
+                    self.look_at = Some(self.retry.failed(now));
+                }
+                Some(error.to_string())
+            }
         };
         let state = if missing.is_none() { UplinkState::Up } else { UplinkState::Waiting };
         if let Err(error) = self.describe(state) {

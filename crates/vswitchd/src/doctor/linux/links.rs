@@ -10,6 +10,7 @@ use vswitch::port::linux::kernel_offloads;
 
 use super::settings;
 use crate::doctor::facts::{Bridge, Link, Links, Maker, SpanningTree};
+use crate::linux::lent::bridge_in;
 use crate::linux::owner::is_alive;
 
 /// Where the kernel tells of interfaces in files: those of the network namespace in which it was
@@ -38,7 +39,7 @@ fn link(one: &Interface, tags: &HashMap<String, Tag>) -> Link {
     let maker = |tag: &Tag| Maker {
         pid: tag.owner().pid,
         is_alive: is_alive(tag.owner()),
-        label: tag.label().to_owned(),
+        label: bridge_in(tag).to_owned(),
     };
     Link {
         name: one.name.clone(),
