@@ -127,13 +127,28 @@ fn examine(arguments: &Arguments) -> Result<Vec<Finding>, Failure> {
         },
         None => short_form(arguments)?,
     };
-    findings.extend(host::examine(wanted.as_ref()));
-    for port in &arguments.ports {
-        if let Some(target) = port.target(wanted.as_ref())? {
-            findings.extend(probe::probe(&target, &arguments.probe)?);
-        }
+    let targets: Vec<_> = arguments
+        .ports
+        .iter()
+        .map(|port| port.target(wanted.as_ref()))
+        .collect::<Result<_, _>>()?;
+    let mut of_machine = host::examine(wanted.as_ref());
+    if wanted.is_none() && targets.iter().any(Option::is_some) {
+        // It is a port that is asked about, of a switch that has what it needs.
+        of_machine.iter_mut().for_each(no_privilege_needed);
+    }
+    findings.extend(of_machine);
+    for target in targets.iter().flatten() {
+        findings.extend(probe::probe(target, &arguments.probe)?);
     }
     Ok(findings)
+}
+
+/// Makes a note of a privilege that is missing.
+fn no_privilege_needed(finding: &mut Finding) {
+    if ["interface-privilege", "packet-socket", "bpf-device"].contains(&finding.id) {
+        finding.severity = finding.severity.min(Severity::Note);
+    }
 }
 
 /// What the options of one network ask for, if they do.

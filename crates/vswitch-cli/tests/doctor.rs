@@ -339,6 +339,12 @@ fn another_user_is_told_what_is_missing() {
     // All else is seen without privilege.
     assert_eq!(found.severity("bridge-live-uplink", "br0"), "ok");
     assert_eq!(doctor("").code, 1);
+    // A guest needs no privilege.
+    let nowhere = format!("unixgram:{}", dir.path().join("nowhere").display());
+    let found = doctor(&format!("--port {nowhere}"));
+    assert_eq!(found.severity("packet-socket", "AF_PACKET"), "note");
+    let fault = found.one_fault("probe-port", &nowhere);
+    assert!(fault["to_do"].as_str().expect("text").contains("start a switch"), "{fault}");
     let closed = format!("--port vm1=unixgram:{}", "/proc/vm1.sock");
     let found = doctor(&format!("--uplink none {closed}"));
     assert_eq!(found.severity("packet-socket", "AF_PACKET"), "note");
