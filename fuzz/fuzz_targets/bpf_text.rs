@@ -1,8 +1,10 @@
 //! Any bytes as the text of a filter program.
 #![no_main]
 
+use vswitch_fuzz::bounded;
+
 #[allow(dead_code, reason = "shared by several targets")]
 #[path = "../../crates/bpf/tests/entries/mod.rs"]
 mod entries;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::text(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bounded(64 << 20, entries::text, bytes));

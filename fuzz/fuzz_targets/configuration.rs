@@ -1,12 +1,7 @@
 //! Any text as a configuration file, and as a port and an uplink of the command line.
 #![no_main]
 
-use std::path::Path;
+use vswitch_fuzz::bounded;
+use vswitchd::api::entries;
 
-use vswitchd::config::{PortSpec, UplinkSpec, file};
-
-libfuzzer_sys::fuzz_target!(|text: &str| {
-    let _ = file::parse(text, Path::new("/etc/vswitch.toml"));
-    let _ = text.parse::<PortSpec>();
-    let _ = text.parse::<UplinkSpec>();
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bounded(64 << 20, entries::configuration, bytes));

@@ -7,8 +7,8 @@ use crate::failure::{Failure, Result};
 use crate::namespace::own_program;
 use crate::workspace::Workspace;
 
-/// Formatting, clippy, docs, tidy, tests, the cost of a frame, the programs for both Macs, and the
-/// main job with both kinds of guest.
+/// Formatting, clippy, docs, tidy, tests, fuzz targets, the cost of a frame, the programs for both
+/// Macs, and the main job with both kinds of guest.
 ///
 /// Runs every step even if one fails, and says at the end which failed and how long each took.
 #[derive(clap::Args, Debug)]
@@ -73,6 +73,7 @@ fn steps(workspace: &Workspace, skip_tests: bool) -> Result<Vec<Step>> {
     if !skip_tests {
         steps.push(Step { name: "test", command: task(&["test", "--no-skip"]) });
     }
+    steps.push(Step { name: "fuzz", command: task(&["fuzz"]) });
     steps.push(Step { name: "guard", command: task(&["guard"]) });
     steps.push(Step { name: "darwin", command: task(&["darwin"]) });
     steps.push(Step { name: "run", command: task(&["run"]) });

@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod darwin;
 mod failure;
+mod fuzz;
 mod guard;
 mod guest_image;
 mod namespace;
@@ -37,6 +38,7 @@ enum Task {
     Tidy(tidy::Arguments),
     GuestImage(guest_image::Arguments),
     Sim(sim::Arguments),
+    Fuzz(fuzz::Arguments),
     Abi(abi::Arguments),
     Bench(bench::Arguments),
     Guard(guard::Arguments),
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Task::Tidy(arguments) => tidy::main(&arguments),
         Task::GuestImage(arguments) => guest_image::main(&arguments),
         Task::Sim(arguments) => sim::main(&arguments),
+        Task::Fuzz(arguments) => fuzz::main(&arguments),
         Task::Abi(arguments) => abi::main(&arguments),
         Task::Bench(arguments) => bench::main(&arguments),
         Task::Guard(arguments) => guard::main(&arguments),

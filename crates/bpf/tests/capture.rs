@@ -109,3 +109,8 @@ proptest! {
         entries::batch(&frames, limit_bytes);
     }
 }
+
+#[test]
+fn kept_seeds() {
+    testkit::fuzz_seeds("capture").for_each(|(_, seed)| entries::capture(&seed));
+}

@@ -146,3 +146,9 @@ proptest! {
         entries::text(text.as_bytes());
     }
 }
+
+#[test]
+fn kept_seeds() {
+    testkit::fuzz_seeds("bpf_program").for_each(|(_, seed)| entries::program(&seed));
+    testkit::fuzz_seeds("bpf_text").for_each(|(_, seed)| entries::text(&seed));
+}

@@ -27,3 +27,8 @@ proptest! {
         entries::kernel_bytes(text.as_bytes());
     }
 }
+
+#[test]
+fn kept_seeds() {
+    testkit::fuzz_seeds("kernel_bytes").for_each(|(_, seed)| entries::kernel_bytes(&seed));
+}

@@ -55,6 +55,26 @@ pub fn scratch_dir() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("vsw").tempdir().expect("make a scratch directory")
 }
 
+/// The kept inputs of the fuzz target `target` (`fuzz/seeds/TARGET` of the workspace), each with its
+/// name.
+///
+/// # Panics
+/// When there is none, or one cannot be read.
+pub fn fuzz_seeds(target: &str) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let directory =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let mut files: Vec<_> = std::fs::read_dir(&directory)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .unwrap_or_else(|error: std::io::Error| panic!("read {}: {error}", directory.display()));
+    files.sort();
+    assert!(!files.is_empty(), "there is no seed in {}", directory.display());
+    files.into_iter().map(|path| {
+        let seed = std::fs::read(&path);
+        let seed = seed.unwrap_or_else(|error| panic!("read {}: {error}", path.display()));
+        (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), seed)
+    })
+}
+
 /// Polls `done` every 5 ms until it holds or `limit` has passed; says which.
 #[must_use]
 pub fn wait_until(limit: std::time::Duration, mut done: impl FnMut() -> bool) -> bool {

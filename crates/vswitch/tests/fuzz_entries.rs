@@ -33,14 +33,11 @@ proptest! {
     }
 }
 
-#[cfg(unix)]
 #[test]
-fn kept_seeds_of_vde_requests() {
-    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/vde_request");
-    let mut count = 0;
-    for seed in std::fs::read_dir(seeds).unwrap() {
-        entries::vde_request(&std::fs::read(seed.unwrap().path()).unwrap());
-        count += 1;
-    }
-    assert!(count > 0, "no seed in {seeds}");
+fn kept_seeds() {
+    testkit::fuzz_seeds("fabric").for_each(|(_, seed)| entries::fabric(&seed));
+    #[cfg(unix)]
+    testkit::fuzz_seeds("stream").for_each(|(_, seed)| entries::stream(&seed));
+    #[cfg(unix)]
+    testkit::fuzz_seeds("vde_request").for_each(|(_, seed)| entries::vde_request(&seed));
 }

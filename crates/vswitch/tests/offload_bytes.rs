@@ -41,3 +41,8 @@ proptest! {
         entries::finish(&bytes);
     }
 }
+
+#[test]
+fn kept_seeds() {
+    testkit::fuzz_seeds("offload").for_each(|(_, seed)| entries::finish(&seed));
+}

@@ -26,7 +26,7 @@ use crate::config::{Attachment, GivenSocket, NAME_RULE, PortSpec, is_name, stati
 use crate::host::card_pair;
 
 /// No line is longer.
-const LINE_BYTES_MAX: usize = 4096;
+pub(super) const LINE_BYTES_MAX: usize = 4096;
 
 /// How many descriptors may come with one piece of a line; one is wanted.
 const DESCRIPTORS_MAX: usize = 4;
@@ -125,7 +125,10 @@ async fn receive(stream: &UnixStream) -> Result<Line, Asked> {
     }
 }
 
-fn receive_piece(stream: &UnixStream, piece: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+pub(super) fn receive_piece(
+    stream: &UnixStream,
+    piece: &mut [u8],
+) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut came = RecvAncillaryBuffer::new(&mut space);
     let mut pieces = [IoSliceMut::new(piece)];
@@ -176,7 +179,7 @@ fn send_piece(
 }
 
 /// A client that went is an error, not a signal.
-fn send_flags() -> SendFlags {
+pub(super) fn send_flags() -> SendFlags {
     #[cfg(target_os = "linux")]
     return SendFlags::NOSIGNAL;
     #[cfg(not(target_os = "linux"))]

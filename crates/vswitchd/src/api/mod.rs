@@ -30,6 +30,8 @@ mod capturing;
 pub mod client;
 mod connections;
 mod descriptors;
+#[cfg(any(test, fuzzing))]
+pub mod entries;
 mod right;
 mod routes;
 mod served;

@@ -1,0 +1,89 @@
+//! How the targets are built: with what tells libFuzzer which code an input reached.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::target::Target;
+use crate::failure::{Failure, Result};
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// A counter at each edge, a table of where those are, and a call at each comparison. They are
+/// LLVM's and no sanitizer's, so that a stable compiler has them.
+const COVERAGE: &[&str] = &[
+    "--cfg=fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
+
+/// Builds all targets, cargo's progress being shown, and says where they lie, by name.
+pub(super) fn programs(workspace: &Workspace) -> Result<Vec<Target>> {
+    let what = "build the fuzz targets";
+    if std::env::var_os("CXX").is_none() {
+        tools::find("c++", "g++")?;
+    }
+    // With a target named, build scripts and macros are built without the flags.
+    let mut cargo = workspace.cargo(&["build", "--manifest-path", "fuzz/Cargo.toml", "--bins"]);
+    cargo.args(["--target", &host()?, "--message-format", "json-render-diagnostics"]);
+    cargo.env("CARGO_TARGET_DIR", workspace.scratch("fuzz")?);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"));
+    let output = cargo.stderr(Stdio::inherit()).output().map_err(|e| Failure::new(what, e))?;
+    if !output.status.success() {
+        return Err(Failure::new(what, output.status));
+    }
+    let mut targets = executables(&String::from_utf8_lossy(&output.stdout));
+    targets.sort_by(|a, b| a.name.cmp(&b.name));
+    match targets.is_empty() {
+        true => Err(Failure::new(what, "cargo did not say where they are")),
+        false => Ok(targets),
+    }
+}
+
+/// This machine, as Rust calls it.
+fn host() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let words = tools::output_of(Command::new(rustc).arg("-vV"))?;
+    let words = String::from_utf8_lossy(&words);
+    let host = words.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| Failure::new("ask rustc for its host", "no such line"))
+}
+
+/// All programs among the messages of `cargo build --message-format json`.
+fn executables(messages: &str) -> Vec<Target> {
+    let program = |line: &str| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(Target {
+            name: message["target"]["name"].as_str()?.to_owned(),
+            program: PathBuf::from(message["executable"].as_str()?),
+        })
+    };
+    messages.lines().filter_map(program).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_among_cargos_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"lib"},"executable":null}"#,
+            "\nno JSON\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"a"},"executable":"/t/a"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(executables(messages), [Target { name: "a".into(), program: "/t/a".into() }]);
+    }
+
+    #[test]
+    fn this_machine_has_a_name() {
+        let host = host().unwrap();
+        assert!(host.starts_with(std::env::consts::ARCH) && host.contains('-'), "{host}");
+    }
+}
