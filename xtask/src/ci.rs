@@ -8,7 +8,7 @@ use crate::namespace::own_program;
 use crate::workspace::Workspace;
 
 /// Formatting, clippy, docs, tidy, tests, fuzz targets, the cost of a frame, the programs for both
-/// Macs, and the main job with both kinds of guest.
+/// Macs, the Debian package, and the main job with both kinds of guest.
 ///
 /// Runs every step even if one fails, and says at the end which failed and how long each took.
 #[derive(clap::Args, Debug)]
@@ -76,8 +76,10 @@ fn steps(workspace: &Workspace, skip_tests: bool) -> Result<Vec<Step>> {
     steps.push(Step { name: "fuzz", command: task(&["fuzz"]) });
     steps.push(Step { name: "guard", command: task(&["guard"]) });
     steps.push(Step { name: "darwin", command: task(&["darwin"]) });
+    steps.push(Step { name: "package", command: task(&["package", "--check"]) });
     steps.push(Step { name: "run", command: task(&["run"]) });
     steps.push(Step { name: "run qemu", command: task(&["run", "--guests", "qemu"]) });
+    steps.push(Step { name: "operate", command: task(&["run", "--operate"]) });
     for (name, version) in SIMULATED {
         let command = task(&["run", "--kernel", "sim", "--macos", version]);
         steps.push(Step { name, command });

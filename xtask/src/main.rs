@@ -14,6 +14,7 @@ mod fuzz;
 mod guard;
 mod guest_image;
 mod namespace;
+mod package;
 mod run;
 mod sim;
 mod test;
@@ -42,6 +43,7 @@ enum Task {
     Abi(abi::Arguments),
     Bench(bench::Arguments),
     Guard(guard::Arguments),
+    Package(package::Arguments),
     #[command(hide = true)]
     EnterNamespace(namespace::Arguments),
 }
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Task::Abi(arguments) => abi::main(&arguments),
         Task::Bench(arguments) => bench::main(&arguments),
         Task::Guard(arguments) => guard::main(&arguments),
+        Task::Package(arguments) => package::main(&arguments),
         Task::EnterNamespace(arguments) => namespace::main(&arguments),
     };
     match done {

@@ -54,6 +54,7 @@ pub(crate) fn read(file: &std::path::Path) -> Result<vswitchd::config::Configura
     })
 }
 
-fn count(number: usize, what: &str) -> String {
+/// A number of things in words: `1 port`, `2 ports`.
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

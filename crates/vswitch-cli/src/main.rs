@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod bridge;
 mod clean;
+mod completions;
 mod config;
 mod control;
 mod doctor;
@@ -15,9 +16,11 @@ mod failure;
 mod filter;
 mod host;
 mod interface;
+mod man;
 mod output;
 mod probe;
 mod run;
+mod service_manager;
 mod signals;
 
 /// A layer-2 switch for virtual machines.
@@ -50,6 +53,8 @@ enum Command {
     Bridge(bridge::Arguments),
     Filter(filter::Arguments),
     Probe(probe::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +82,8 @@ fn main() -> ExitCode {
         Command::Bridge(arguments) => bridge::main(arguments),
         Command::Filter(arguments) => filter::main(arguments),
         Command::Probe(arguments) => probe::main(arguments),
+        Command::Completions(arguments) => completions::main(arguments),
+        Command::Man(arguments) => man::main(arguments),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("vswitch: {failure}");

@@ -11,13 +11,13 @@ use vswitchd::Control;
 use vswitchd::api::{Refusal, RefusalKind, Reload, Server};
 use vswitchd::config::{Configuration, ControlSettings, Network, PortSpec, UplinkSpec};
 use vswitchd::host::HostPlatform;
-use vswitchd::report::Applied;
+use vswitchd::report::{Applied, Ready};
 
-use crate::config;
+use crate::config::{self, count};
 use crate::failure::Failure;
 use crate::host::{self, NetworkOptions};
 use crate::output::print_text;
-use crate::signals;
+use crate::{service_manager, signals};
 
 /// Run a switch until SIGINT or SIGTERM.
 ///
@@ -28,6 +28,9 @@ use crate::signals;
 /// With --config, SIGHUP has the file read again: what changed in it is changed, what did not is
 /// not touched, and a line {"event":"reloaded",…} says what was done. A file with a mistake changes
 /// nothing. What cannot be had is told in that line, and tried again with the next SIGHUP.
+///
+/// A service manager with a NOTIFY_SOCKET (systemd, Type=notify) is told of each of these, and its
+/// watchdog is fed as long as all loops answer.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -115,15 +118,19 @@ pub(crate) fn main(arguments: Arguments) -> Result<ExitCode, Failure> {
         }),
     );
     let server = server.map_err(|error| Failure::new("listen for control", error))?;
-    let ready = host::json_line(&service.ready())?;
+    let ready = service.ready();
     // Before a signal can have it say anything else.
-    print_text(&ready)?;
+    print_text(&host::json_line(&ready)?)?;
+    service_manager::ready(&format!("up with {}", sum_of(&ready)));
+    let loops = control.clone();
+    service_manager::keep_alive(move || loops.report().is_ok())?;
     let reloader = file.map(|file| Reloader::start(control.clone(), file)).transpose()?;
     let signals = caught.spawn(move |signal| match (&reloader, signal) {
         (Some(reloader), signals::Told::HangUp) => reloader.reload(),
         _ => control.stop(),
     })?;
     let ran = service.run().map_err(|error| Failure::new("run the switch", error));
+    service_manager::stopping();
     // Before the signals' thread is waited for, which may be about to change something.
     let stopped = service.finish();
     signals.end();
@@ -175,8 +182,29 @@ impl Reloader {
     }
 }
 
-/// Reads the file again, and says what became of it.
+/// What is up, in a few words.
+fn sum_of(ready: &Ready) -> String {
+    let ports = ready.networks.iter().map(|network| network.ports.len()).sum();
+    format!("{}, {}", count(ready.networks.len(), "network"), count(ports, "port"))
+}
+
+/// Reads the file again, with the service manager told that this is being done, and that it is
+/// over, whatever came of it.
 fn reload(control: &Control<HostPlatform>, file: &Path) -> Result<Applied, Refusal> {
+    service_manager::reloading();
+    let became = apply_again(control, file);
+    service_manager::ready(&match &became {
+        Ok(applied) => {
+            let missing = applied.failed.iter().map(|failed| format!("; not there: {failed}"));
+            format!("reloaded: {}{}", sum_of(&control.ready()), missing.collect::<String>())
+        }
+        Err(refusal) => format!("nothing was reloaded: {refusal}"),
+    });
+    became
+}
+
+/// Reads the file again, and says what became of it.
+fn apply_again(control: &Control<HostPlatform>, file: &Path) -> Result<Applied, Refusal> {
     #[derive(serde::Serialize)]
     struct Reloaded<'a> {
         event: &'static str,
