@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// that nobody else sees; root may do that alone
     #[arg(long)]
     check: bool,
+    /// With the program as it is built for tests: quicker to build, slower to run
+    #[arg(long)]
+    debug: bool,
 }
 
 /// Makes the package, and tries it if that is asked for.
@@ -36,7 +39,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     }
     let workspace = Workspace::load()?;
     let scratch = workspace.scratch("xtask/package")?;
-    let program = Program::install(&workspace, &scratch.join("installed"))?;
+    let program = Program::install(&workspace, &scratch.join("installed"), arguments.debug)?;
     let package = make(&workspace, &program, &scratch)?;
     println!("package: {}", package.display());
     if arguments.check {
@@ -54,9 +57,10 @@ struct Program {
 
 impl Program {
     /// Installs it as the README says, and sees that it is the only one.
-    fn install(workspace: &Workspace, root: &Path) -> Result<Self> {
+    fn install(workspace: &Workspace, root: &Path, debug: bool) -> Result<Self> {
         let what = "install the program by cargo";
         let mut cargo = workspace.cargo(&["install", "--path", "crates/vswitch-cli", "--locked"]);
+        cargo.args(debug.then_some("--debug"));
         cargo.args(["--force", "--no-track", "--root"]).arg(root).stdin(Stdio::null());
         let status = cargo.status().map_err(|error| Failure::new(what, error))?;
         if !status.success() {

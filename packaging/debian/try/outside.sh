@@ -77,7 +77,7 @@ BOOT
 export root
 result=0
 sh -c 'echo $$ >"$1/cgroup.procs"
-  exec timeout 120 unshare --cgroup --pid --uts --ipc --net --fork --kill-child sh "$2"' \
+  exec timeout 300 unshare --cgroup --pid --uts --ipc --net --fork --kill-child sh "$2"' \
   sh "$group" "$scratch/boot.sh" >"$scratch/console" 2>&1 || result=$?
 cat "$root/srv/try/said" || cat "$scratch/console"
 for _ in $(seq 100); do

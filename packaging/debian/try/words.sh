@@ -53,7 +53,7 @@ guests_reach_each_other() {
 configure_bridge() {
   ip link add br0 type bridge
   ip link set br0 up
-  sed -i 's/^# \(uplink = "bridge:br0"\)/\1/; s/^# group = .*/owner = "nobody"/' "$configuration"
+  sed -i 's/^# \(uplink = "bridge:br0"\)/\1/; 0,/^# group = .*/s//owner = "nobody"/' "$configuration"
   printf '\n[[network.port]]\nname = "tap"\nattach = "tap:vm3"\n' >>"$configuration"
 }
 is_on_bridge() {
