@@ -69,6 +69,7 @@ fn steps(workspace: &Workspace, skip_tests: bool) -> Result<Vec<Step>> {
         Step { name: "tidy", command: task(&["tidy"]) },
         Step { name: "clippy", command: clippy },
         Step { name: "docs", command: docs },
+        Step { name: "pages", command: task(&["docs", "--check"]) },
     ];
     if !skip_tests {
         steps.push(Step { name: "test", command: task(&["test", "--no-skip"]) });

@@ -9,6 +9,7 @@ mod abi;
 mod bench;
 mod ci;
 mod darwin;
+mod docs;
 mod failure;
 mod fuzz;
 mod guard;
@@ -36,6 +37,7 @@ enum Task {
     Test(test::Arguments),
     Ci(ci::Arguments),
     Darwin(darwin::Arguments),
+    Docs(docs::Arguments),
     Tidy(tidy::Arguments),
     GuestImage(guest_image::Arguments),
     Sim(sim::Arguments),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::main(&arguments),
         Task::Ci(arguments) => ci::main(&arguments),
         Task::Darwin(arguments) => darwin::main(&arguments),
+        Task::Docs(arguments) => docs::main(&arguments),
         Task::Tidy(arguments) => tidy::main(&arguments),
         Task::GuestImage(arguments) => guest_image::main(&arguments),
         Task::Sim(arguments) => sim::main(&arguments),

@@ -106,9 +106,17 @@ fn at_running_switch(
         hold: true,
     };
     let caught = signals::catch()?;
-    let failed = |error| {
-        Failure::new(format!("plug into the switch at {}", control.display()), error)
-            .to_do("is a switch running with --control, and is this its path?")
+    let failed = |error: std::io::Error| {
+        use std::io::ErrorKind;
+        let what = format!("plug into the switch at {}", control.display());
+        let failure = Failure::new(what, &error);
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                failure.to_do("is a switch running with --control, and is this its path?")
+            }
+            ErrorKind::PermissionDenied => failure.to_do("its owner and root may"),
+            _ => failure,
+        }
     };
     let passed = pass(&descriptor_socket(control), &request, None).map_err(failed)?;
     let no_card = || Failure::new("plug into the switch", "it answered without a socket");

@@ -90,16 +90,21 @@ pub(crate) fn counters_table(stopped: &Stopped) -> String {
     counters_of(&stopped.ports, &stopped.trunks)
 }
 
-/// The same of a switch that runs.
+/// The same of a switch that runs. Where there are several networks, each port's is told.
 pub(crate) fn counters_of(ports: &[PortSummary], trunks: &Option<PortSummary>) -> String {
+    let has_many = ports.iter().any(|port| port.network != ports[0].network);
+    let named = |port: &PortSummary| match has_many {
+        true => format!("{}/{}", port.network, port.name),
+        false => port.name.clone(),
+    };
+    let ports = ports.iter().map(|port| (named(port), port));
     let rows: Vec<Vec<String>> = ports
-        .iter()
-        .chain(trunks)
-        .map(|port| {
+        .chain(trunks.iter().map(|trunks| (trunks.name.clone(), trunks)))
+        .map(|(name, port)| {
             let drops: Vec<String> =
                 port.drops.iter().map(|(reason, frames)| format!("{reason} {frames}")).collect();
             vec![
-                port.name.clone(),
+                name,
                 port.received_frames.to_string(),
                 port.received_bytes.to_string(),
                 port.sent_frames.to_string(),

@@ -48,8 +48,9 @@ pub(crate) struct Arguments {
     uplink: Option<UplinkSpec>,
 
     /// Where a VM plugs in, NAME=KIND:ARG[,mac=MAC], with a KIND of unixgram:PATH, stream:PATH,
-    /// stream-connect:PATH, vde:DIR, fd:N or, on Linux, tap:IFNAME; may be given many times
-    #[arg(long = "port", value_name = "PORT", required_unless_present = "config")]
+    /// stream-connect:PATH, vde:DIR, fd:N or, on Linux, tap:IFNAME; may be given many times. With
+    /// --control ports can come later, too
+    #[arg(long = "port", value_name = "PORT", required_unless_present_any = ["config", "control"])]
     ports: Vec<PortSpec>,
 
     /// Listen at this path for `vswitch ports`, `vswitch port add` and others, and for curl;
