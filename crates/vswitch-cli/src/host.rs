@@ -85,15 +85,20 @@ pub(crate) fn json_line(value: &impl serde::Serialize) -> Result<String, Failure
     Ok(line + "\n")
 }
 
-/// Each port's counters, for a person.
+/// Each port's counters, for a person. Where there are several networks, each port's is told.
 pub(crate) fn counters_table(stopped: &Stopped) -> String {
-    counters_of(&stopped.ports, &stopped.trunks)
+    let ports = &stopped.ports;
+    let has_many = ports.iter().any(|port| port.network != ports[0].network);
+    counters(ports, &stopped.trunks, has_many)
 }
 
-/// The same of a switch that runs. Where there are several networks, each port's is told.
+/// The same of a switch that runs, whose ports are called `NETWORK/PORT` by all commands.
 pub(crate) fn counters_of(ports: &[PortSummary], trunks: &Option<PortSummary>) -> String {
-    let has_many = ports.iter().any(|port| port.network != ports[0].network);
-    let named = |port: &PortSummary| match has_many {
+    counters(ports, trunks, true)
+}
+
+fn counters(ports: &[PortSummary], trunks: &Option<PortSummary>, with_network: bool) -> String {
+    let named = |port: &PortSummary| match with_network {
         true => format!("{}/{}", port.network, port.name),
         false => port.name.clone(),
     };

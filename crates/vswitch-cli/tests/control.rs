@@ -54,8 +54,9 @@ fn json_of(dir: &Path, arguments: &str) -> Value {
 
 /// The cells of a table's rows, which are parted by two blanks or more.
 fn rows(table: &str) -> Vec<Vec<&str>> {
-    let cells = |line: &'_ str| -> Vec<&str> {
-        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()
+    let cells = |line| -> Vec<&str> {
+        let cells = str::split(line, "  ").map(str::trim);
+        cells.filter(|cell| !cell.is_empty()).collect()
     };
     table.lines().map(cells).collect()
 }

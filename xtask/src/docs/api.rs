@@ -28,10 +28,12 @@ pub(super) fn page(description: &Value) -> Result<String> {
 const HEAD: &str = "\
 # The control API
 
-Made out of the code by `cargo xtask docs`; do not edit. The same for programs: [openapi.json](openapi.json), which a running switch
-tells at `/v1/openapi.json`. HTTP/1.1 and JSON over the unix socket of `vswitch run --control PATH`:
-`curl --unix-socket PATH http://vswitch/v1/ports`. Whatever is not GET, and a capture, takes the right to change
-([who has it](operate.md#who-may-do-what)). Descriptors pass by the socket beside it ([attach](attach.md#any-program-at-a-running-switch)).
+Made out of the code by `cargo xtask docs`; do not edit. The same for programs:
+[openapi.json](openapi.json), which a running switch tells at `/v1/openapi.json`. HTTP/1.1 and JSON
+over the unix socket of `vswitch run --control PATH`: `curl --unix-socket PATH http://vswitch/v1/ports`.
+Whatever is not GET, and a capture, takes the right to change
+([who has it](operate.md#who-may-do-what)). Descriptors pass by the socket beside it
+([attach](attach.md#any-program-at-a-running-switch)).
 
 # What there is to ask
 ";

@@ -48,9 +48,10 @@ pub(super) fn page() -> Result<String> {
 const HEAD: &str = "\
 # The configuration's keys
 
-Made out of the code by `cargo xtask docs`; do not edit. `vswitch config example` prints the example at the end of this page,
-`vswitch config check FILE` says what is wrong with a file. An unknown key is an error. How a running switch takes a changed file
-is in [operate](operate.md#the-configuration-changes).
+Made out of the code by `cargo xtask docs`; do not edit. `vswitch config example` prints the
+example at the end of this page, `vswitch config check FILE` says what is wrong with a file. An
+unknown key is an error. How a running switch takes a changed file is in
+[operate](operate.md#the-configuration-changes).
 ";
 
 /// For each table a file whose last key no table has: the reader's complaint says which there are.

@@ -1,7 +1,7 @@
 //! Every command of the pages under `docs/`, and of the README, is run as it stands there.
 //!
 //! A page's blocks of shell commands are run in their order, in a directory and a network
-//! namespace of the page's own, with `vswitch` on `PATH`; `/tmp/` and `/run/` are in that directory.
+//! namespace of the page's own, with `vswitch` on `PATH`; `/tmp/` and `/run/` are in it.
 //! The words behind ```` ```sh ```` say how, and `docs/testing.md` has them:
 //!
 //! - nothing: it must succeed;

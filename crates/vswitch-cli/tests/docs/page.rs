@@ -95,9 +95,7 @@ impl Page {
 /// Whether `printed` is `expected`, where `…` is any text, and a line of it alone any lines. How
 /// many blanks part the columns of a table is left open: paths are longer here.
 pub(crate) fn is_as_expected(expected: &str, printed: &str) -> bool {
-    let lines = |text: &'_ str| -> Vec<String> {
-        text.trim_end().lines().map(words).collect()
-    };
+    let lines = |text: &'_ str| -> Vec<String> { text.trim_end().lines().map(words).collect() };
     are_lines(&lines(expected), &lines(printed))
 }
 
