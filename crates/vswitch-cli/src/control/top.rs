@@ -69,7 +69,11 @@ impl Screen {
     }
 
     fn draw(&self, switch: &Switch, rates: &[Rates]) -> Result<(), Failure> {
-        let (columns, rows) = terminal::size().map_err(failed)?;
+        let (columns, rows) = match terminal::size().map_err(failed)? {
+            // A terminal that does not say, a serial line say.
+            (0, _) | (_, 0) => (80, 24),
+            size => size,
+        };
         let mut out = io::stdout().lock();
         let head = format!("vswitch at {}   (q ends this)", switch.path.display());
         let table = rates::shown(rates);

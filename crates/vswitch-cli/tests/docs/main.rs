@@ -1,4 +1,4 @@
-//! Every command of the pages under `docs/`, and of the README, is run as it stands there.
+//! Every command of the README and of the pages in [`RUN`] is run as it stands there.
 //!
 //! A page's blocks of shell commands are run in their order, in a directory and a network
 //! namespace of the page's own, with `vswitch` on `PATH`; `/tmp/` and `/run/` are in it.
@@ -28,8 +28,8 @@ use page::{How, Page, Part};
 /// The pages whose commands are run here.
 const RUN: &[&str] = &["README.md", "docs/start.md", "docs/attach.md", "docs/operate.md"];
 
-/// Pages with commands that are run elsewhere, and where.
-const RUN_ELSEWHERE: &[(&str, &str)] = &[
+/// Pages whose commands other tests prove, each in its way and not block by block.
+const PROVEN_ELSEWHERE: &[(&str, &str)] = &[
     ("docs/performance.md", "`cargo xtask bench`, for hours"),
     ("docs/testing.md", "`cargo xtask` itself, by `.ci/run`"),
     ("docs/macos.md", "for a person at a Mac"),
@@ -91,7 +91,7 @@ fn all_pages_are_known() {
     for entry in std::fs::read_dir(root().join("docs")).expect("docs") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
         let path = format!("docs/{name}");
-        let is_known = RUN.contains(&&*path) || RUN_ELSEWHERE.iter().any(|(of, _)| *of == path);
+        let is_known = RUN.contains(&&*path) || PROVEN_ELSEWHERE.iter().any(|(of, _)| *of == path);
         if !name.ends_with(".md") || is_known {
             continue;
         }
