@@ -15,8 +15,8 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 const GROWTH_MAX_BYTES: usize = 2 << 20;
 const GROWTH_MAX_DESCRIPTORS: usize = 8;
 
-/// Runs a target on one input, which may have `peak_bytes` at once and leaves nothing behind, memory
-/// or descriptors.
+/// Runs a target on one input, which may have `peak_bytes` at once and leaves nothing behind,
+/// memory or descriptors.
 ///
 /// # Panics
 /// When something has grown. The process is aborted when it wants more than `peak_bytes`.

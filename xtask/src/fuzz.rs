@@ -20,7 +20,8 @@ use target::{Setting, Target};
 /// Rust that the workspace builds with will do, and a C++ compiler is needed (Debian: g++).
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples: cargo xtask fuzz --seconds 600 --target control_http; \
-                        cargo xtask fuzz --target stream --replay target/xtask/fuzz/stream/crash-…")]
+                        cargo xtask fuzz --target stream --replay \
+                        target/xtask/fuzz/stream/crash-…")]
 pub(crate) struct Arguments {
     /// How long each target runs
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]

@@ -55,8 +55,8 @@ pub fn scratch_dir() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("vsw").tempdir().expect("make a scratch directory")
 }
 
-/// The kept inputs of the fuzz target `target` (`fuzz/seeds/TARGET` of the workspace), each with its
-/// name.
+/// The kept inputs of the fuzz target `target` (`fuzz/seeds/TARGET` of the workspace), each with
+/// its name.
 ///
 /// # Panics
 /// When there is none, or one cannot be read.

@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Has a port of its own while it asks; it goes with the connection.
-fn who_has(control: &Path, target: Ipv4Addr) -> io::Result<[u8; 6]> {
+pub(crate) fn who_has(control: &Path, target: Ipv4Addr) -> io::Result<[u8; 6]> {
     let request = PassRequest {
         name: Some("plug-in".to_owned()),
         mac: Some("52:54:00:00:00:77".to_owned()),

@@ -81,8 +81,8 @@ impl Target {
         }
         let Log { reached_first, reached, runs, runs_per_second, peak_mib, .. } = log;
         Ok(format!(
-            "ok, {runs} runs, {runs_per_second}/s; {seeds} kept inputs reach {reached_first} edges, \
-             all {reached}; {peak_mib} MiB"
+            "ok, {runs} runs, {runs_per_second}/s; {seeds} kept inputs reach {reached_first} \
+             edges, all {reached}; {peak_mib} MiB"
         ))
     }
 

@@ -107,7 +107,7 @@ fn libraries(metadata: &Value) -> Option<Vec<Library>> {
             manifest: text("manifest_path")?,
         })
     };
-    let mut libraries: Vec<_> = others.map(|package| library(&package)).collect::<Option<_>>()?;
+    let mut libraries: Vec<_> = others.map(library).collect::<Option<_>>()?;
     libraries.sort_by(|a, b| a.name.cmp(&b.name));
     Some(libraries)
 }

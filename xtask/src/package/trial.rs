@@ -30,8 +30,8 @@ pub(super) fn may_be_run() -> Result<()> {
     Err(Failure::new("try the package", why))
 }
 
-/// Runs `packaging/debian/try/outside.sh` in namespaces of its own: nobody else sees what it mounts,
-/// and its interfaces and processes go with it.
+/// Runs `packaging/debian/try/outside.sh` in namespaces of its own: nobody else sees what it
+/// mounts, and its interfaces and processes go with it.
 pub(super) fn run(workspace: &Workspace, package: &Path) -> Result<()> {
     let what = "try the package";
     let scratch = tempfile::tempdir().map_err(|error| Failure::new(what, error))?;

@@ -27,9 +27,10 @@ const IS_HASTY: u8 = 0x10;
 /// Any bytes as a connection to the HTTP server.
 ///
 /// The first byte says who asks, by which socket, in pieces of which length the rest comes, and
-/// whether the client waits for answers before it is done; the second how often what is behind the last zero byte is sent, so that a short input can be a long
-/// request. Whoever may not change something has changed nothing at the end, whoever may not ask
-/// was told nothing, and the connection's place is free again.
+/// whether the client waits for answers before it is done; the second how often what is behind the
+/// last zero byte is sent, so that a short input can be a long request. Whoever may not change
+/// something has changed nothing at the end, whoever may not ask was told nothing, and the
+/// connection's place is free again.
 pub fn http(bytes: &[u8]) {
     let [first, times, bytes @ ..] = bytes else { return };
     let world = World::take();

@@ -10,8 +10,12 @@ use vswitch::fabric::PortIndex;
 use vswitch::switch::{AddressPage, KnownAddress, ListenerReport, PortReport, Report};
 
 use crate::api::served::{Refusal, RefusalKind, Served};
+use crate::capture::{Capture, CaptureRequest};
 use crate::config::{PortSpec, UplinkSpec};
-use crate::report::{Applied, InterfaceReport, InterfaceRole, Ready, ReadyNetwork, ReadyPort};
+use crate::metrics::ServiceFacts;
+use crate::report::{
+    Applied, InterfaceReport, InterfaceRole, Ready, ReadyNetwork, ReadyPort, UplinkState,
+};
 
 /// Two networks: `lan` with a port, a listener, its client and whatever is added, `dmz` with
 /// whatever is added.
@@ -100,7 +104,13 @@ impl State {
 
     fn network(&self, name: &str, interfaces: Vec<InterfaceReport>) -> ReadyNetwork {
         let uplink = self.uplink.as_ref().map_or("none".to_owned(), ToString::to_string);
-        ReadyNetwork { network: name.to_owned(), uplink, interfaces, ports: self.ports(name) }
+        ReadyNetwork {
+            network: name.to_owned(),
+            uplink,
+            uplink_state: self.uplink.as_ref().map(|_| UplinkState::Up),
+            interfaces,
+            ports: self.ports(name),
+        }
     }
 }
 
@@ -169,8 +179,12 @@ impl Served for List {
             return Err(Refusal::new(RefusalKind::NotFound, "there is no such network"));
         }
         let end = PLACES.min(from.saturating_add(most));
+        let mac = |place: usize| {
+            let [.., high, low] = place.to_be_bytes();
+            MacAddr([2, 0, 0, 0, high, low])
+        };
         let addresses = (from..end).step_by(64).map(|place| KnownAddress {
-            mac: MacAddr([2, 0, 0, 0, (place >> 8) as u8, place as u8]),
+            mac: mac(place),
             port: "vm1".to_owned(),
             is_behind_trunk: place % 128 == 0,
             is_static: false,
@@ -178,6 +192,17 @@ impl Served for List {
         });
         let next = (end < PLACES).then_some(end);
         Ok(Some(AddressPage { addresses: addresses.collect(), next }))
+    }
+
+    fn facts(&self) -> ServiceFacts {
+        drop(self.ask());
+        ServiceFacts::default()
+    }
+
+    /// There is nothing to capture.
+    fn capture(&self, _: &CaptureRequest) -> Result<Capture, Refusal> {
+        drop(self.change("lan")?);
+        Err(Refusal::new(RefusalKind::Conflict, "there are as many captures as may be"))
     }
 
     fn add_port(&self, network: &str, spec: &PortSpec) -> Result<(), Refusal> {
