@@ -314,11 +314,11 @@ impl<P: Poller> Switch<P> {
             }
             port.tried_at = self.now;
             let sent = port.port.send(&Outbox::new(&port.queue, &self.pool));
+            self.taps.show_first(index, &port.queue, sent.taken_frames, &self.pool, self.now);
             for _ in 0..sent.taken_frames {
                 let Some(frame) = port.queue.pop() else { break };
                 port.counters.egress.sent_frames += 1;
                 port.counters.egress.sent_bytes += frame.len_bytes() as u64;
-                self.taps.show(index, &frame, Passage::OUT, &self.pool, self.now);
                 self.pool.release(frame);
             }
             port.counters.egress.count_batch(sent.taken_frames);
@@ -445,6 +445,7 @@ impl<P: Poller> Switch<P> {
     }
 
     /// Counts a frame that came in, now that it was decided on.
+    #[inline]
     pub(super) fn received(&mut self, index: PortIndex, frame: &Frame, passage: Passage) {
         if let Some(port) = self.port_mut(index) {
             port.counters.ingress.received_frames += 1;

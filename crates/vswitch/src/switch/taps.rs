@@ -9,6 +9,7 @@ use crate::fabric::PortIndex;
 use crate::frame::Frame;
 use crate::poller::Poller;
 use crate::pool::Pool;
+use crate::queue::EgressQueue;
 use crate::time::Nanos;
 
 /// A tap that is attached to a switch.
@@ -98,15 +99,41 @@ impl Taps {
         now: Nanos,
     ) {
         if !self.attached.is_empty() {
-            let bytes = pool.bytes(frame);
-            self.show_all(&Shown { port, passage, offload: &frame.offload, bytes }, now);
+            // A copy, made here alone: that others had a reference would keep it out of registers.
+            self.show_all(port, Frame { ..*frame }, passage, pool, now);
+        }
+    }
+
+    /// Shows the first frames of a port's queue, which it has taken: once looked for all of them.
+    #[inline]
+    pub(super) fn show_first(
+        &mut self,
+        port: PortIndex,
+        queue: &EgressQueue,
+        frames: usize,
+        pool: &Pool,
+        now: Nanos,
+    ) {
+        if !self.attached.is_empty() {
+            for place in 0..frames.min(queue.len()) {
+                self.show(port, queue.frame(place), Passage::OUT, pool, now);
+            }
         }
     }
 
     #[cold]
-    fn show_all(&mut self, shown: &Shown<'_>, now: Nanos) {
+    #[allow(clippy::needless_pass_by_value, reason = "a copy of the caller's, who releases it")]
+    fn show_all(
+        &mut self,
+        port: PortIndex,
+        frame: Frame,
+        passage: Passage,
+        pool: &Pool,
+        now: Nanos,
+    ) {
+        let shown = Shown { port, passage, offload: &frame.offload, bytes: pool.bytes(&frame) };
         for (_, tap) in &mut self.attached {
-            tap.show(shown, now);
+            tap.show(&shown, now);
         }
     }
 

@@ -96,7 +96,9 @@ impl<U> NetworkUp<U> {
         let is_named = |of: &str| self.ports.iter().any(|port| port.spec.name == of);
         let is_listener = |of: &str| {
             let mut named = self.ports.iter().filter(|port| port.spec.name == of);
-            named.any(|port| matches!(port.spec.attachment, Attachment::Stream(_)))
+            named.any(|port| {
+                matches!(port.spec.attachment, Attachment::Stream(_) | Attachment::Vde(_))
+            })
         };
         name == UPLINK_NAME && self.uplink.is_some()
             || is_named(name)
