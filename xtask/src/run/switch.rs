@@ -33,6 +33,7 @@ impl Switch {
     }
 
     /// Starts `program run` with a configuration file, and waits until it is ready.
+    #[cfg(target_os = "linux")]
     pub(super) fn configured(program: &Path, file: &Path) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(["run", "--config"]).arg(file);

@@ -31,14 +31,14 @@ mod tests {
 
     use socket2::Type;
 
-    use super::super::platform;
+    use super::super::platform::connect_to_users as as_this_system_does;
     use super::super::socket_path::unconnected;
     use super::*;
 
     type Way = fn(&OwnedFd, &Path, Uid) -> io::Result<()>;
 
     /// By whatever this system does it, and by this.
-    const WAYS: [Way; 2] = [platform::connect_to_users, connect_to_users];
+    const WAYS: [Way; 2] = [as_this_system_does, connect_to_users];
 
     #[test]
     fn a_users_own_socket_and_nothing_that_stands_for_it() {
