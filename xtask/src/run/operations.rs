@@ -215,9 +215,17 @@ impl Scenario<'_> {
     fn capture(self, guests: &mut Guests) -> Result<String> {
         let tshark = tools::find("tshark", "tshark")?;
         let file = self.setting.directory.path().join("lan.pcapng");
-        let mut capture = self.vswitch(&["capture", "--network", "lan", "--seconds", "2", "-w"]);
+        let mut capture = self.vswitch(&["capture", "--network", "lan", "--seconds", "4", "-w"]);
         capture.arg(&file);
         let mut capture = Process::start("vswitch capture", capture)?;
+        // Its file begins when it captures.
+        let end = std::time::Instant::now() + CAPTURED_MAX;
+        while std::fs::metadata(&file).map_or(0, |of| of.len()) == 0 {
+            if std::time::Instant::now() > end {
+                return Err(capture.failure("it captures nothing"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         ping(&mut guests.a, C)?;
         let status = capture.wait(CAPTURED_MAX)?;
         if !status.success() {
@@ -289,7 +297,7 @@ fn scrape() -> Result<String> {
 /// Where metrics are.
 const METRICS: &str = "127.0.0.1:9477";
 
-/// How long a capture of two seconds may take to end.
+/// How long a capture of four seconds may take to begin or to end.
 const CAPTURED_MAX: Duration = Duration::from_secs(30);
 
 /// The control socket's name in the scenario's directory.
