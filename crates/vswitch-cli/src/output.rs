@@ -13,12 +13,15 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// Prints text on stdout as it is; a reader that went away (`| head`) is no failure.
 pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
+    print_on(text).map(drop)
+}
+
+/// The same of one text of many; false when the reader went away, and no more is wanted.
+pub(crate) fn print_on(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new("write to stdout", error))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true).map_err(|error| Failure::new("write to stdout", error)),
     }
 }
 

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use vswitchd::Control;
 use vswitchd::api::{Refusal, RefusalKind, Reload, Server};
@@ -192,6 +192,9 @@ fn sum_of(ready: &Ready) -> String {
 /// Reads the file again, with the service manager told that this is being done, and that it is
 /// over, whatever came of it.
 fn reload(control: &Control<HostPlatform>, file: &Path) -> Result<Applied, Refusal> {
+    // One at a time: what is applied last is what was read last.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     service_manager::reloading();
     let became = apply_again(control, file);
     service_manager::ready(&match &became {

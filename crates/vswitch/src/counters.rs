@@ -67,7 +67,8 @@ drop_reasons! {
     Kernel = "kernel",
     /// Ingress and egress: the port's link was taken down.
     LinkDown = "link_down",
-    /// Egress: the port was removed with the frame still queued.
+    /// The port was removed with the frame still queued, or (ingress) held until its target had
+    /// room.
     Removed = "removed",
 }
 

@@ -1,9 +1,10 @@
 //! What happens, told to whoever listens, as it happens.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use utoipa::ToSchema;
 use vswitch::switch::Notice;
 
@@ -28,12 +29,6 @@ pub enum Event {
     /// The listener was slow: so many events were not told.
     Lost {
         events: u64,
-    },
-    NetworkAdded {
-        network: String,
-    },
-    NetworkRemoved {
-        network: String,
     },
     PortAdded {
         network: String,
@@ -111,18 +106,27 @@ impl EventRecord {
     /// Happened now.
     #[must_use]
     pub fn now(event: Event) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX), event }
+        Self { unix_ms: unix_ms(), event }
     }
+}
+
+/// Milliseconds since 1970, UTC.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Tells events to all that listen. Telling waits for nobody.
 #[derive(Clone, Debug)]
-pub struct Events(broadcast::Sender<EventRecord>);
+pub struct Events {
+    told: broadcast::Sender<EventRecord>,
+    /// A port that is no listener's client has ended.
+    port_ended: Arc<Notify>,
+}
 
 impl Default for Events {
     fn default() -> Self {
-        Self(broadcast::Sender::new(EVENTS_KEPT))
+        Self { told: broadcast::Sender::new(EVENTS_KEPT), port_ended: Arc::default() }
     }
 }
 
@@ -130,23 +134,31 @@ impl Events {
     /// Tells all that listen now.
     pub fn tell(&self, event: Event) {
         // Nobody listening is no failure.
-        let _ = self.0.send(EventRecord::now(event));
+        let _ = self.told.send(EventRecord::now(event));
     }
 
     /// What is told from now on.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<EventRecord> {
-        self.0.subscribe()
+        self.told.subscribe()
+    }
+
+    /// Waits until a port that is no listener's client has ended since this was waited for last.
+    pub(crate) async fn port_ended(&self) {
+        self.port_ended.notified().await;
     }
 
     /// Tells what a loop notices.
     pub(crate) fn notice(&self, notice: &Notice<'_>) {
+        if let Notice::PortEnded { is_client: false, .. } = notice {
+            self.port_ended.notify_one();
+        }
         // Most of the time nobody listens, and clients come as often as they like.
-        if self.0.receiver_count() == 0 {
+        if self.told.receiver_count() == 0 {
             return;
         }
         self.tell(match *notice {
-            Notice::PortEnded { network, port, why } => Event::PortEnded {
+            Notice::PortEnded { network, port, why, .. } => Event::PortEnded {
                 network: network.to_owned(),
                 port: port.to_owned(),
                 why: why.to_string(),

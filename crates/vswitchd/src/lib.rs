@@ -25,7 +25,7 @@ mod socket_path;
 pub mod xnu;
 
 pub use loops::Ended;
-pub use service::{Control, Service, ServiceError};
+pub use service::{Control, Plug, Service, ServiceError};
 pub use vswitch::MacAddr;
 
 /// The README's example compiles.

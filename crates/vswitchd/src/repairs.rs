@@ -85,6 +85,13 @@ impl Repairs {
         self.tell(Event::Repaired { object: object.to_owned(), what: what.to_owned() });
     }
 
+    /// `object` was mended so often that it is mended less often from now on.
+    pub(crate) fn contested(&self, mended: Mended, object: &str) {
+        let what = format!("{} is undone again and again: repaired less often", mended.name());
+        tracing::warn!(object, "{what}");
+        self.tell(Event::Contested { object: object.to_owned(), what });
+    }
+
     /// Tells an event, if anybody is to be told.
     pub(crate) fn tell(&self, event: Event) {
         if let Some(events) = &self.events {

@@ -110,13 +110,13 @@ impl Ready {
         let place = |network: &str, port: &str| {
             let place = self.networks.iter().position(|of| of.network == network)?;
             let ports = &self.networks[place].ports;
-            let is_named = |name: &str| ports.iter().position(|of| of.name == name);
-            // A listener's client is named after it.
-            let client_of = || is_named(port.rsplit_once('.')?.0);
-            Some((place, is_named(port).or_else(client_of)))
+            Some((place, ports.iter().position(|of| of.name == port)))
         };
-        report.ports.sort_by_key(|port| place(&port.network, &port.name));
-        report.listeners.sort_by_key(|listener| place(&listener.network, &listener.name));
+        // A listener's clients are where it is.
+        report.ports.sort_by_cached_key(|port| {
+            place(&port.network, port.listener.as_ref().unwrap_or(&port.name))
+        });
+        report.listeners.sort_by_cached_key(|listener| place(&listener.network, &listener.name));
     }
 }
 

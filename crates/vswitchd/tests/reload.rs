@@ -175,6 +175,42 @@ fn what_cannot_be_had_is_told_and_tried_again() {
     running.stop();
 }
 
+/// Whose a port is follows from the configuration, however it came and whatever became of it.
+#[test]
+fn a_clients_port_stays_and_one_that_the_configuration_took_over_goes_with_it() {
+    let dir = testkit::scratch_dir();
+    let plain = named(dir.path(), "first", &PAIR);
+    let running = Running::start(1, of([plain.clone()]));
+    let hot = network(dir.path(), &["p7=unixgram:DIR/p7"]).ports.remove(0);
+    running.control.add_port("first", &hot).unwrap();
+    let ports = || -> Vec<(String, bool)> {
+        let ready = running.control.ready();
+        let ports = ready.networks[0].ports.iter();
+        ports.map(|port| (port.name.clone(), port.is_hot)).collect()
+    };
+    let told = |names: &[(&str, bool)]| -> Vec<(String, bool)> {
+        names.iter().map(|(name, is_hot)| ((*name).to_owned(), *is_hot)).collect()
+    };
+    let (with, without) = ([("p0", false), ("p1", false), ("p7", true)], &PAIR);
+    assert_eq!(ports(), told(&with));
+    // For another mode, each is made anew; it is the client's still.
+    let mut strict = plain.clone();
+    strict.access.mode = 0o600;
+    let applied = running.control.apply(&of([strict])).unwrap();
+    assert_eq!(applied.changed.len(), 3, "{applied:?}");
+    assert_eq!(ports(), told(&with));
+    let applied = running.control.apply(&of([plain.clone()])).unwrap();
+    assert_eq!((applied.changed.len(), ports()), (3, told(&with)));
+    // The configuration has it, and has it no more.
+    let all = named(dir.path(), "first", &[without[0], without[1], "p7=unixgram:DIR/p7"]);
+    let applied = running.control.apply(&of([all])).unwrap();
+    assert_eq!(applied, Applied::default(), "it is as it is wanted");
+    assert_eq!(ports(), told(&[("p0", false), ("p1", false), ("p7", false)]));
+    let applied = running.control.apply(&of([plain])).unwrap();
+    assert_eq!(applied.removed, words(&["first/p7"]));
+    running.stop();
+}
+
 #[test]
 fn what_does_not_go_together_changes_nothing() {
     let dir = testkit::scratch_dir();

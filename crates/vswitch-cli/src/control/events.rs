@@ -6,7 +6,7 @@ use vswitchd::events::{Event, EventRecord};
 
 use super::{Switch, failed};
 use crate::failure::Failure;
-use crate::output::print_text;
+use crate::output::print_on;
 
 /// Print what happens to a running switch, as it happens, until it ends or SIGINT.
 #[derive(clap::Args, Debug)]
@@ -27,26 +27,27 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         rest.extend_from_slice(&piece.map_err(failed(what))?);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
-            if arguments.json {
-                print_text(&String::from_utf8_lossy(&line))?;
-                continue;
+            let text = if arguments.json { in_full(&line) } else { shown(&line) };
+            if !print_on(&text)? {
+                return Ok(ExitCode::SUCCESS);
             }
-            let record = serde_json::from_slice(&line);
-            // A newer switch may tell of what this program does not know.
-            let text = record.map_or_else(
-                |_| String::from_utf8_lossy(&line).into_owned(),
-                |record: EventRecord| shown(&record),
-            );
-            print_text(&text)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(EventRecord { unix_ms, event }: &EventRecord) -> String {
+fn in_full(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
+}
+
+fn shown(line: &[u8]) -> String {
+    // A newer switch may tell of what this program does not know.
+    let Ok(EventRecord { unix_ms, event }) = serde_json::from_slice(line) else {
+        return in_full(line);
+    };
     let seconds = unix_ms / 1000 % 86_400;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{hours:02}:{minutes:02}:{seconds:02}.{:03}Z  {}\n", unix_ms % 1000, words(event))
+    format!("{hours:02}:{minutes:02}:{seconds:02}.{:03}Z  {}\n", unix_ms % 1000, words(&event))
 }
 
 fn words(event: &Event) -> String {
@@ -54,8 +55,6 @@ fn words(event: &Event) -> String {
         Event::Listening { version } => format!("listening to vswitch {version}"),
         Event::Ending => "the switch ends".to_owned(),
         Event::Lost { events } => format!("{events} events were lost: this reads too slowly"),
-        Event::NetworkAdded { network } => format!("network {network} added"),
-        Event::NetworkRemoved { network } => format!("network {network} removed"),
         Event::PortAdded { network, port } => format!("port {network}/{port} added"),
         Event::PortRemoved { network, port } => format!("port {network}/{port} removed"),
         Event::PortEnded { network, port, why } => format!("port {network}/{port} ended: {why}"),

@@ -9,7 +9,7 @@ use vswitchd::api::wire::StatsReply;
 use super::{Output, Switch, failed, rates};
 use crate::failure::Failure;
 use crate::host::{counters_of, json_line};
-use crate::output::print_text;
+use crate::output::print_on;
 
 /// Show the counters of a running switch, or with --interval its traffic, again and again.
 #[derive(clap::Args, Debug)]
@@ -42,11 +42,14 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         std::thread::sleep(Duration::from_secs(seconds.into()));
         let after = ask(&client)?;
         let between = rates::between(&before, &after);
-        print_text(&if arguments.output.json {
+        let text = if arguments.output.json {
             json_line(&between)?
         } else {
             rates::shown(&between) + "\n"
-        })?;
+        };
+        if !print_on(&text)? {
+            break;
+        }
         before = after;
         times += 1;
     }

@@ -20,7 +20,8 @@ pub enum Record<'a> {
     },
     /// A frame at a port.
     Frame(CapturedFrame<'a>),
-    /// Frames that a port received so that they could not be shown.
+    /// Frames that a port received so that they could not be shown, since the last such record of
+    /// the same reason; told before its counters.
     Rejected {
         /// The port's number.
         port: u32,

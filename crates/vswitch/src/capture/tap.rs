@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::record::{Direction, Head, Kind, TapCounters};
 use super::ring::RingWriter;
 use super::{Filter, TapSettings};
-use crate::counters::DropReason;
+use crate::counters::{DropReason, Drops};
 use crate::fabric::PortIndex;
 use crate::offload::Offload;
 use crate::time::Nanos;
@@ -63,6 +63,8 @@ struct TappedPort {
     is_told: bool,
     counters: TapCounters,
     told_counters: TapCounters,
+    /// What could not be received as a frame, and was not told yet.
+    rejected: Drops,
     /// Since the last frame that was told of.
     lost_before_frames: u64,
 }
@@ -153,15 +155,12 @@ impl Tap {
         }
     }
 
-    /// A port could not receive some frames.
-    pub(crate) fn reject(&mut self, index: PortIndex, why: DropReason, frames: u64, now: Nanos) {
-        let time_ns = self.time_ns(now);
+    /// A port could not receive some frames. That is told with the counters: a guest can have it
+    /// happen as often as it likes.
+    pub(crate) fn reject(&mut self, index: PortIndex, why: DropReason, frames: u64) {
         let place = usize::from(index.0);
-        let Some(port) = self.ports.get_mut(place).and_then(Option::as_mut) else { return };
-        if port.tell(&mut self.ring, time_ns) {
-            let head = Head::new(Kind::Rejected, port.number, time_ns);
-            // Without room it is not told: the port's own counters have it.
-            self.ring.put_other(Head { dropped: Some(why), count: frames, ..head }, &[]);
+        if let Some(port) = self.ports.get_mut(place).and_then(Option::as_mut) {
+            port.rejected.add(why, frames);
         }
     }
 
@@ -217,6 +216,7 @@ impl TappedPort {
             is_told: false,
             counters: TapCounters::default(),
             told_counters: TapCounters::default(),
+            rejected: Drops::default(),
             lost_before_frames: 0,
         }
     }
@@ -238,13 +238,30 @@ impl TappedPort {
     }
 
     fn tell_counters(&mut self, kind: Kind, ring: &mut RingWriter, time_ns: u64) {
-        let is_new = self.told_counters != self.counters || kind == Kind::LastCounters;
+        let was_rejected = self.rejected.total() > 0;
+        if was_rejected && self.tell(ring, time_ns) {
+            self.tell_rejected(ring, time_ns);
+        }
+        let is_new =
+            was_rejected || self.told_counters != self.counters || kind == Kind::LastCounters;
         if self.is_told && is_new {
             let head = Head::new(kind, self.number, time_ns);
             if ring.put_other(head, &self.counters.to_body()) {
                 self.told_counters = self.counters;
             }
         }
+    }
+
+    /// What there is no room for is told the next time.
+    fn tell_rejected(&mut self, ring: &mut RingWriter, time_ns: u64) {
+        let head = Head::new(Kind::Rejected, self.number, time_ns);
+        let mut rest = Drops::default();
+        for (why, count) in std::mem::take(&mut self.rejected).iter() {
+            if !ring.put_other(Head { dropped: Some(why), count, ..head }, &[]) {
+                rest.add(why, count);
+            }
+        }
+        self.rejected = rest;
     }
 }
 

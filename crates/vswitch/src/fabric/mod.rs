@@ -253,7 +253,7 @@ impl Fabric {
         let (age_max, states) = (self.age_max, &mut self.states);
         let before = self.table.len();
         self.table.retain(|entry| {
-            let keep = entry.is_static || now.since(entry.seen) <= age_max;
+            let keep = !entry.is_older_than(age_max, now);
             if !keep && let Some(Some(state)) = states.get_mut(usize::from(entry.port.0)) {
                 state.addresses -= 1;
             }
@@ -262,10 +262,11 @@ impl Fabric {
         self.aged += (before - self.table.len()) as u64;
     }
 
-    /// Whether a learnt address was not seen for longer than the limit, so that lookups ignore it.
+    /// Whether an address was learnt and not seen for longer than the limit, so that lookups ignore
+    /// it.
     #[must_use]
     pub fn is_aged(&self, entry: &Entry, now: Nanos) -> bool {
-        now.since(entry.seen) > self.age_max
+        entry.is_older_than(self.age_max, now)
     }
 
     /// Every address in the table, aged ones that were not expired yet included.
@@ -274,8 +275,8 @@ impl Fabric {
     }
 
     /// Some of the addresses, and where the next ones are, if there are more: at most `most` of
-    /// them, in no order. An address that is learnt or moved between two pages may be in none or
-    /// in both.
+    /// them, in no order. When the table changes between two pages, any address may be in none of
+    /// them or in both.
     #[must_use]
     pub fn page(&self, from: usize, most: usize) -> (Vec<Entry>, Option<usize>) {
         self.table.page(from, most)

@@ -22,6 +22,13 @@ pub struct Entry {
     pub is_static: bool,
 }
 
+impl Entry {
+    /// Not static, and not seen for longer than `age`.
+    pub(super) fn is_older_than(&self, age: Duration, now: Nanos) -> bool {
+        !self.is_static && now.since(self.seen) > age
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Cell {
     /// The address in the low 48 bits; [`VACANT`] for none.

@@ -37,10 +37,9 @@ impl<P: Poller> Switch<P> {
         if state.clients >= most {
             return self.turn_away(index, &format!("there are {most} already, as many as may be"));
         }
-        state.accepted += 1;
         let is_link_up = !state.is_link_down;
         let settings = PortSettings {
-            name: format!("{}.{}", state.settings.name, state.accepted),
+            name: format!("{}.{}", state.settings.name, state.accepted + 1),
             network: state.settings.network,
             policy: state.settings.policy.clone(),
             when_gone: WhenGone::Remove,
@@ -49,6 +48,9 @@ impl<P: Poller> Switch<P> {
         let (name, network) = (settings.name.clone(), usize::from(settings.network.0));
         match self.add_port_of(Some(index), settings, client) {
             Ok(client) => {
+                if let Some(state) = self.listener_mut(index) {
+                    state.accepted += 1;
+                }
                 self.set_link(client, is_link_up);
                 if self.throttle.allows(self.now) {
                     tracing::info!(port = name, "connected");

@@ -476,7 +476,7 @@ impl<P: Poller> Switch<P> {
         ingress.received_bytes += bytes;
         for (reason, frames) in rejected.iter() {
             ingress.dropped.add(reason, frames);
-            self.taps.reject(index, reason, frames, self.now);
+            self.taps.reject(index, reason, frames);
         }
     }
 }

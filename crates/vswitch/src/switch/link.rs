@@ -9,8 +9,9 @@ use crate::poller::Poller;
 impl<P: Poller> Switch<P> {
     /// Takes a port's link down or up, a listener's with those of all its clients, also of those to
     /// come. While it is down, what comes from the port and what is for it is dropped and counted
-    /// ([`DropReason::LinkDown`]), and the addresses learnt behind it are forgotten. `false` when
-    /// there is no such port.
+    /// ([`DropReason::LinkDown`]), and the addresses learnt behind it are forgotten; by this loop:
+    /// others that have them behind a trunk learn them anew or let them age. `false` when there is
+    /// no such port.
     pub fn set_link(&mut self, index: PortIndex, is_up: bool) -> bool {
         match self.member(index) {
             Member::None => false,

@@ -202,8 +202,9 @@ impl<P: Poller> Switch<P> {
         if allowed {
             tracing::info!(port = name, %why, "port ended");
         }
+        let is_client = port.listener.is_some();
         let network = &self.networks[usize::from(port.settings.network.0)].name;
-        self.observer.tell(&Notice::PortEnded { network, port: &name, why });
+        self.observer.tell(&Notice::PortEnded { network, port: &name, is_client, why });
         self.touch(index);
         match when_gone {
             WhenGone::Keep => self.drop_queue(index, DropReason::NoPeer),

@@ -16,6 +16,8 @@ pub enum Notice<'a> {
         network: &'a str,
         /// The port.
         port: &'a str,
+        /// It was a listener's client.
+        is_client: bool,
         /// Why.
         why: &'a Gone,
     },

@@ -141,9 +141,9 @@ pub struct FdbReport {
 
 impl<P: Poller> Switch<P> {
     /// Those of a network's addresses that stand in the next `most` places of its table from number
-    /// `from` on: a bounded part, so that a large table is not told in one go while frames wait. An
-    /// address that comes or moves between two pages may be in none of them or in both; one not
-    /// seen for too long is in none.
+    /// `from` on: a bounded part, so that a large table is not told in one go while frames wait.
+    /// When the table changes between two pages, any address may be in none of them or in both; one
+    /// not seen for too long is in none.
     #[must_use]
     pub fn addresses(&self, network: NetworkId, from: usize, most: usize) -> AddressPage {
         let Some(of) = self.networks.get(usize::from(network.0)) else {
@@ -160,8 +160,7 @@ impl<P: Poller> Switch<P> {
                 age: self.now.since(entry.seen),
             })
         };
-        let is_aged = |entry: &Entry| !entry.is_static && of.fabric.is_aged(entry, self.now);
-        let entries = entries.into_iter().filter(|entry| !is_aged(entry));
+        let entries = entries.into_iter().filter(|entry| !of.fabric.is_aged(entry, self.now));
         AddressPage { addresses: entries.filter_map(known).collect(), next }
     }
 
@@ -201,15 +200,12 @@ impl<P: Poller> Switch<P> {
     }
 
     fn port_report(&self, index: PortIndex, port: &PortState) -> PortReport {
-        let listener = port.listener.and_then(|listener| match self.member(listener) {
-            Member::Listener(state) => Some(state.settings.name.clone()),
-            _ => None,
-        });
+        let listener = port.listener.and_then(|listener| self.listener_name(listener));
         PortReport {
             index,
             name: port.settings.name.clone(),
             network: self.networks[usize::from(port.settings.network.0)].name.clone(),
-            listener,
+            listener: listener.map(str::to_owned),
             counters: port.counters,
             queued_frames: port.queue.len(),
             queued_bytes: port.queue.held_bytes(),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{PortState, Switch};
+use super::{Member, PortState, Switch};
 use crate::capture::{Passage, PortNames, Shown, TAPS_MAX, Tap};
 use crate::counters::DropReason;
 use crate::fabric::PortIndex;
@@ -61,7 +61,7 @@ impl<P: Poller> Switch<P> {
     pub(super) fn show_port(&mut self, index: PortIndex) {
         // Out of the way, so that the port can be looked at.
         let mut taps = std::mem::take(&mut self.taps.attached);
-        if let Some((_, port)) = self.ports().find(|(of, _)| *of == index) {
+        if let Member::Port(port) = self.member(index) {
             for (_, tap) in &mut taps {
                 tap.add_port(index, &self.names(port), self.now);
             }
@@ -138,9 +138,9 @@ impl Taps {
     }
 
     /// Tells of frames that a port could not receive.
-    pub(super) fn reject(&mut self, port: PortIndex, why: DropReason, frames: u64, now: Nanos) {
+    pub(super) fn reject(&mut self, port: PortIndex, why: DropReason, frames: u64) {
         for (_, tap) in &mut self.attached {
-            tap.reject(port, why, frames, now);
+            tap.reject(port, why, frames);
         }
     }
 

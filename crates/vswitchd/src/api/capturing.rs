@@ -1,7 +1,7 @@
 //! A capture, streamed to one client.
 #![allow(unused_qualifications, reason = "utoipa's macros write paths in full")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
@@ -10,6 +10,7 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::IntoParams;
@@ -24,6 +25,9 @@ const PIECES_MAX: usize = 2;
 
 /// How long a capture of nothing waits before it looks whether its client is there still.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long to wait for a client that takes no more just now.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
 
 /// What is to be captured.
 #[derive(Deserialize, IntoParams)]
@@ -61,7 +65,7 @@ impl Wanted {
 /// Captures what is carried from now on, as pcapng, as it is carried
 ///
 /// Who reads too slowly loses frames, which the capture's statistics tell; the switch waits for
-/// nobody.
+/// nobody. Who takes nothing for 30 s is disconnected.
 #[utoipa::path(
     get,
     path = "/v1/capture",
@@ -96,16 +100,27 @@ pub(super) async fn capture(
 
 /// Passes on what is captured until the client is gone, or it is over.
 fn pass_on(mut capture: Capture, give: &mpsc::Sender<Bytes>, time: Option<Duration>) {
-    let end = time.map(|time| std::time::Instant::now() + time);
+    let end = time.map(|time| Instant::now() + time);
+    let is_over = || end.is_some_and(|end| Instant::now() >= end);
     let mut has_more = true;
-    while has_more && !give.is_closed() {
-        if end.is_some_and(|end| std::time::Instant::now() >= end) {
+    while has_more {
+        if is_over() {
             capture.stop();
         }
         let mut piece = Vec::new();
         has_more = capture.read_into(&mut piece, LOOK_EVERY);
-        if !piece.is_empty() && give.blocking_send(piece.into()).is_err() {
-            return;
+        let mut piece = Bytes::from(piece);
+        while !piece.is_empty() || give.is_closed() {
+            match give.try_send(piece) {
+                Ok(()) => break,
+                Err(TrySendError::Closed(_)) => return,
+                Err(TrySendError::Full(same)) => piece = same,
+            }
+            // Also who does not read keeps no capture for longer than was asked for.
+            if is_over() {
+                capture.stop();
+            }
+            std::thread::sleep(FULL_PAUSE);
         }
     }
 }

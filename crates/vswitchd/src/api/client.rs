@@ -85,7 +85,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn get<T: DeserializeOwned>(&self, of: &str) -> Result<T, ClientError> {
-        let text = self.text(Method::GET, of, Bytes::new())?;
+        let (_, text) = self.text(Method::GET, of, Bytes::new())?;
         serde_json::from_slice(&text).map_err(|error| self.broken(error))
     }
 
@@ -94,7 +94,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn get_bytes(&self, of: &str) -> Result<Vec<u8>, ClientError> {
-        self.text(Method::GET, of, Bytes::new()).map(Into::into)
+        self.text(Method::GET, of, Bytes::new()).map(|(_, bytes)| bytes.into())
     }
 
     /// Asks for a change, with a body; what is answered is JSON, or nothing (`null`).
@@ -107,11 +107,25 @@ impl Client {
         of: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
+        self.change_told(method, of, body).map(|(_, answer)| answer)
+    }
+
+    /// The same, with the status of the answer, 200 to 299.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn change_told<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        of: &str,
+        body: &impl Serialize,
+    ) -> Result<(u16, T), ClientError> {
         let method = Method::try_from(method).map_err(|error| self.broken(error))?;
         let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
-        let text = self.text(method, of, body.into())?;
+        let (status, text) = self.text(method, of, body.into())?;
         let text = if text.is_empty() { b"null" } else { &text[..] };
-        serde_json::from_slice(text).map_err(|error| self.broken(error))
+        let answer = serde_json::from_slice(text).map_err(|error| self.broken(error))?;
+        Ok((status, answer))
     }
 
     /// What is told at a path as long as the connection is open, in pieces as they come.
@@ -120,18 +134,24 @@ impl Client {
     /// [`ClientError`].
     pub fn stream(&self, of: &str) -> Result<Pieces, ClientError> {
         let runtime = self.runtime()?;
-        let body = runtime.block_on(self.ask(Method::GET, of, Bytes::new()))?;
+        let (_, body) = runtime.block_on(self.ask(Method::GET, of, Bytes::new()))?;
         Ok(Pieces { runtime, body, path: self.path.clone() })
     }
 
-    fn text(&self, method: Method, of: &str, body: Bytes) -> Result<Bytes, ClientError> {
+    fn text(&self, method: Method, of: &str, body: Bytes) -> Result<(u16, Bytes), ClientError> {
         self.runtime()?.block_on(async {
-            let body = self.ask(method, of, body).await?;
-            Ok(body.collect().await.map_err(|error| self.broken(error))?.to_bytes())
+            let (status, body) = self.ask(method, of, body).await?;
+            let body = body.collect().await.map_err(|error| self.broken(error))?;
+            Ok((status, body.to_bytes()))
         })
     }
 
-    async fn ask(&self, method: Method, of: &str, body: Bytes) -> Result<Incoming, ClientError> {
+    async fn ask(
+        &self,
+        method: Method,
+        of: &str,
+        body: Bytes,
+    ) -> Result<(u16, Incoming), ClientError> {
         let connected = UnixStream::connect(&self.path).await;
         let stream =
             connected.map_err(|source| ClientError::Connect { path: self.path.clone(), source })?;
@@ -152,7 +172,7 @@ impl Client {
             .map_err(|error| self.broken(error))?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(answer.into_body());
+            return Ok((status.as_u16(), answer.into_body()));
         }
         let text = answer.into_body().collect().await.map_err(|error| self.broken(error))?;
         Err(refused(status, &text.to_bytes()))

@@ -34,6 +34,9 @@ const METRICS_MAX: usize = 32;
 /// How many descriptors are passed at once, ports held by their connection included.
 const PASSERS_MAX: usize = 1024;
 
+/// How many are told at once that they may not.
+const REFUSED_MAX: usize = 16;
+
 /// A request that takes longer to come, or a connection without one, is ended.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -107,10 +110,11 @@ async fn serve_http(listener: UnixListener, rights: Rights, api: Api) {
 }
 
 async fn serve_descriptors(listener: UnixListener, rights: Rights, api: Api) {
-    let passers = slots(PASSERS_MAX);
+    let (passers, refused) = (slots(PASSERS_MAX), slots(REFUSED_MAX));
     loop {
         let Some((stream, right)) = accept(&listener, rights).await else { continue };
-        let Ok(slot) = Arc::clone(&passers).try_acquire_owned() else { continue };
+        let slots = if right == Right::Change { &passers } else { &refused };
+        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { continue };
         let api = api.clone();
         tokio::spawn(async move {
             descriptors::serve(stream, right, &api).await;
@@ -134,16 +138,12 @@ async fn serve_metrics(listener: TcpListener, api: Api) {
 
 /// Removes the ports on given sockets when their other end is gone.
 async fn remove_ended(api: Api) {
-    use tokio::sync::broadcast::error::RecvError;
-    let mut told = api.events().listen();
     loop {
-        let has_ended = match told.recv().await {
-            Ok(record) => matches!(record.event, Event::PortEnded { .. }),
-            Err(RecvError::Lagged(_)) => true,
-            Err(RecvError::Closed) => return,
-        };
-        if has_ended && api.change(|served| served.remove_ended()).await.is_err() {
-            return;
+        api.events().port_ended().await;
+        match api.ask(|served| served.remove_ended()).await {
+            Ok(true) => api.forget_counters().await,
+            Ok(false) => {}
+            Err(_) => return,
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,10 +20,11 @@ use tokio::net::UnixStream;
 
 use super::right::Right;
 use super::routes::Api;
-use super::served::{Refusal, RefusalKind, Served};
+use super::served::{Refusal, RefusalKind};
 use super::wire::{ErrorReply, PassReply, PassRequest};
-use crate::config::{Attachment, GivenSocket, NAME_RULE, PortSpec, is_name, station};
+use crate::config::{GivenSocket, NAME_RULE, is_name, station};
 use crate::host::card_pair;
+use crate::service::Plug;
 
 /// No line is longer.
 pub(super) const LINE_BYTES_MAX: usize = 4096;
@@ -34,8 +35,8 @@ const DESCRIPTORS_MAX: usize = 4;
 /// How long a client may take to write its line, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many names are tried for a port that was given none.
-const NAMES_MAX: usize = 4096;
+/// How long a switch may take to answer: it may have to wait for the system.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(90);
 
 /// Serves one connection.
 pub(super) async fn serve(stream: UnixStream, right: Right, api: &Api) {
@@ -44,29 +45,24 @@ pub(super) async fn serve(stream: UnixStream, right: Right, api: &Api) {
         Ok(Err(Asked::Closed)) | Err(_) => return,
         Ok(Err(Asked::Wrong(what))) => Err(Refusal::new(RefusalKind::Malformed, what)),
     };
-    let (line, descriptor, hold) = match answered {
-        Ok(Plugged { reply, theirs, hold }) => {
-            (serde_json::to_vec(&reply), theirs, Some((reply, hold)))
+    let (line, theirs, plugged) = match answered {
+        Ok(Plugged { reply, theirs, socket, hold }) => {
+            (serde_json::to_vec(&reply), theirs, Some((socket, hold)))
         }
         Err(refusal) => (serde_json::to_vec(&ErrorReply { error: refusal.what }), None, None),
     };
     let mut line = line.unwrap_or_default();
     line.push(b'\n');
-    let sent = tokio::time::timeout(PATIENCE, send(&stream, &line, descriptor.as_ref())).await;
-    let brought = descriptor.is_none();
-    drop(descriptor);
-    let Some((reply, hold)) = hold else { return };
+    let sent = tokio::time::timeout(PATIENCE, send(&stream, &line, theirs.as_ref())).await;
     // Who brought a socket has the other end, and may be gone.
-    let was_taken = brought || matches!(sent, Ok(Ok(())));
-    if was_taken && !hold {
-        return;
-    }
-    if was_taken {
+    let was_taken = theirs.is_none() || matches!(sent, Ok(Ok(())));
+    drop(theirs);
+    let Some((socket, hold)) = plugged.filter(|(_, hold)| *hold || !was_taken) else { return };
+    if was_taken && hold {
         until_closed(&stream).await;
     }
-    let PassReply { network, port } = reply;
-    // It may be gone already.
-    let _ = api.change(move |served| served.remove_port(&network, &port)).await;
+    // This one, if it is there still: its name may be another's by now.
+    let _ = api.change(move |served| served.unplug(&socket)).await;
 }
 
 /// A line, and the socket that came with it.
@@ -88,6 +84,8 @@ struct Plugged {
     reply: PassReply,
     /// The client's end, if it did not bring a socket.
     theirs: Option<OwnedFd>,
+    /// What the port is on.
+    socket: GivenSocket,
     hold: bool,
 }
 
@@ -126,7 +124,7 @@ async fn receive(stream: &UnixStream) -> Result<Line, Asked> {
 }
 
 pub(super) fn receive_piece(
-    stream: &UnixStream,
+    stream: impl AsFd,
     piece: &mut [u8],
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
@@ -164,11 +162,7 @@ async fn send(stream: &UnixStream, line: &[u8], descriptor: Option<&OwnedFd>) ->
     Ok(())
 }
 
-fn send_piece(
-    socket: impl std::os::fd::AsFd,
-    bytes: &[u8],
-    descriptor: Option<&OwnedFd>,
-) -> io::Result<usize> {
+fn send_piece(socket: impl AsFd, bytes: &[u8], descriptor: Option<&OwnedFd>) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut with = SendAncillaryBuffer::new(&mut space);
     let descriptor = descriptor.map(|descriptor| [descriptor.as_fd()]);
@@ -226,60 +220,10 @@ async fn plug(line: Line, right: Right, api: &Api) -> Result<Plugged, Refusal> {
             (ours, Some(theirs))
         }
     };
-    let (network, hold) = (request.network, request.hold);
-    let attachment = Attachment::Given(GivenSocket::new(ours));
-    let reply = api
-        .change(move |served| {
-            let network = network.map_or_else(|| only_network(served), Ok)?;
-            match request.name {
-                Some(name) => {
-                    served.add_port(&network, &PortSpec { name: name.clone(), attachment, mac })?;
-                    Ok(PassReply { network, port: name })
-                }
-                None => {
-                    let port = add_named(served, &network, |name| PortSpec {
-                        name,
-                        attachment: attachment.clone(),
-                        mac,
-                    })?;
-                    Ok(PassReply { network, port })
-                }
-            }
-        })
-        .await?;
-    Ok(Plugged { reply, theirs, hold })
-}
-
-fn only_network(served: &dyn Served) -> Result<String, Refusal> {
-    let mut networks = served.ready().networks;
-    if networks.len() == 1 {
-        return Ok(networks.remove(0).network);
-    }
-    let what = format!("there are {} networks: say which one", networks.len());
-    Err(Refusal::new(RefusalKind::Malformed, what))
-}
-
-/// Adds a port by the first name that is free.
-fn add_named(
-    served: &dyn Served,
-    network: &str,
-    spec: impl Fn(String) -> PortSpec,
-) -> Result<String, Refusal> {
-    let networks = served.ready().networks;
-    let taken = networks.iter().find(|of| of.network == network).map(|of| &of.ports);
-    let is_free =
-        |name: &String| taken.is_none_or(|ports| ports.iter().all(|port| port.name != *name));
-    let names = (1..=NAMES_MAX).map(|number| format!("given{number}")).filter(is_free);
-    let mut refused = Refusal::new(RefusalKind::Conflict, "there is no name left for the port");
-    // Somebody else may take the same one at the same time.
-    for name in names.take(16) {
-        match served.add_port(network, &spec(name.clone())) {
-            Ok(()) => return Ok(name),
-            Err(refusal) if refusal.kind == RefusalKind::Conflict => refused = refusal,
-            Err(refusal) => return Err(refusal),
-        }
-    }
-    Err(refused)
+    let socket = GivenSocket::new(ours);
+    let plug = Plug { network: request.network, name: request.name, mac, socket: socket.clone() };
+    let (network, port) = api.change(move |served| served.plug(plug)).await?;
+    Ok(Plugged { reply: PassReply { network, port }, theirs, socket, hold: request.hold })
 }
 
 /// What a client got.
@@ -300,6 +244,7 @@ pub struct Passed {
 /// What the system says, and what the switch does.
 pub fn pass(path: &Path, request: &PassRequest, socket: Option<&OwnedFd>) -> io::Result<Passed> {
     let mut connection = std::os::unix::net::UnixStream::connect(path)?;
+    connection.set_read_timeout(Some(ANSWER_PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     let sent = send_piece(&connection, &line, socket)?;
@@ -308,17 +253,10 @@ pub fn pass(path: &Path, request: &PassRequest, socket: Option<&OwnedFd>) -> io:
     let mut card = None;
     while !answer.ends_with(b"\n") {
         let mut piece = [0; 1024];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut came = RecvAncillaryBuffer::new(&mut space);
-        let mut pieces = [IoSliceMut::new(&mut piece)];
-        let received = recvmsg(&connection, &mut pieces, &mut came, receive_flags())?;
-        for message in came.drain() {
-            if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
-                card = descriptors.next().or(card);
-            }
-        }
-        answer.extend_from_slice(&piece[..received.bytes]);
-        if received.bytes == 0 || answer.len() > LINE_BYTES_MAX {
+        let (len, sockets) = receive_piece(&connection, &mut piece)?;
+        card = sockets.into_iter().next().or(card);
+        answer.extend_from_slice(&piece[..len]);
+        if len == 0 || answer.len() > LINE_BYTES_MAX {
             let what = "the switch closed the connection (it may have too many, or have ended)";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
         }

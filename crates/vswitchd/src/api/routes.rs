@@ -20,7 +20,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use vswitch::switch::Report;
+use vswitch::switch::{ListenerReport, Report};
 
 use super::served::{Refusal, RefusalKind, Served};
 use super::wire::{
@@ -28,9 +28,9 @@ use super::wire::{
     SetUplink, StatsReply, StatusReply,
 };
 use crate::config::{Attachment, NAME_RULE, PortSpec, UplinkSpec, is_name};
-use crate::events::{Event, EventRecord, Events};
+use crate::events::{Event, EventRecord, Events, unix_ms};
 use crate::metrics::{Format, render_as};
-use crate::report::{Applied, Ready, ReadyNetwork, Stopped};
+use crate::report::{Applied, Ready, ReadyNetwork, ReadyPort, Stopped};
 
 /// How often a second the loops are asked for their counters at most; who asks more often is told
 /// the same again.
@@ -91,8 +91,13 @@ impl Api {
         what: impl FnOnce(&dyn Served) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
         let done = self.ask(what).await;
-        *self.counters.lock().await = None;
+        self.forget_counters().await;
         done
+    }
+
+    /// Whoever asks for counters from now on is told those of now.
+    pub(super) async fn forget_counters(&self) {
+        *self.counters.lock().await = None;
     }
 
     async fn ready(&self) -> Answer<Ready> {
@@ -419,9 +424,7 @@ async fn addresses(
 #[utoipa::path(get, path = "/v1/stats", responses((status = 200, body = StatsReply)))]
 async fn stats(State(api): State<Api>) -> Answer<Json<StatsReply>> {
     let Stopped { ports, trunks, .. } = Stopped::new(&*api.report().await?);
-    // An event's clock is as good as any.
-    let EventRecord { unix_ms, .. } = EventRecord::now(Event::Lost { events: 0 });
-    Ok(Json(StatsReply { unix_ms, ports, trunks }))
+    Ok(Json(StatsReply { unix_ms: unix_ms(), ports, trunks }))
 }
 
 /// What happens, as it happens: one JSON object a line, as long as the connection is open
@@ -581,8 +584,8 @@ fn find_network(ready: Ready, name: &str) -> Answer<ReadyNetwork> {
 }
 
 fn find_port(network: &ReadyNetwork, report: &Report, port: &str) -> Answer<PortReply> {
-    let found = port_replies(network, report).find(|reply| reply.name == port);
-    found.ok_or_else(|| {
+    let found = network.ports.iter().find(|of| of.name == port);
+    found.map(|of| port_reply(network, of, report)).ok_or_else(|| {
         let what = format!("network {} has no port {port}", network.network);
         Refusal::new(RefusalKind::NotFound, what)
     })
@@ -602,26 +605,26 @@ fn port_replies<'a>(
     network: &'a ReadyNetwork,
     report: &'a Report,
 ) -> impl Iterator<Item = PortReply> + 'a {
-    network.ports.iter().map(move |port| {
-        let is_it = |of: &str, name: &str| of == network.network && name == port.name;
-        let found = report.ports.iter().find(|of| is_it(&of.network, &of.name));
-        let listener = report.listeners.iter().find(|of| is_it(&of.network, &of.name));
-        let client_of = |of: &str| of.rsplit_once('.').is_some_and(|(of, _)| of == port.name);
-        let clients = report.ports.iter().filter(|of| of.network == network.network);
-        let clients = clients.filter(|of| client_of(&of.name)).map(|of| of.name.clone());
-        PortReply {
-            network: network.network.clone(),
-            name: port.name.clone(),
-            attachment: port.attachment.clone(),
-            mac: port.mac.clone(),
-            origin: if port.is_hot { Origin::Control } else { Origin::Configuration },
-            is_link_up: found.is_none_or(|of| of.is_link_up)
-                && listener.is_none_or(|of| of.is_link_up),
-            is_ended: found.is_some_and(|of| of.gone),
-            queued_frames: found.map_or(0, |of| of.queued_frames),
-            clients: listener.map(|_| clients.collect()),
-        }
-    })
+    network.ports.iter().map(move |port| port_reply(network, port, report))
+}
+
+fn port_reply(network: &ReadyNetwork, port: &ReadyPort, report: &Report) -> PortReply {
+    let own = || report.ports.iter().filter(|of| of.network == network.network);
+    let found = own().find(|of| of.listener.is_none() && of.name == port.name);
+    let is_it = |of: &&ListenerReport| of.network == network.network && of.name == port.name;
+    let listener = report.listeners.iter().find(is_it);
+    let clients = own().filter(|of| of.listener.as_ref() == Some(&port.name));
+    PortReply {
+        network: network.network.clone(),
+        name: port.name.clone(),
+        attachment: port.attachment.clone(),
+        mac: port.mac.clone(),
+        origin: if port.is_hot { Origin::Control } else { Origin::Configuration },
+        is_link_up: found.is_none_or(|of| of.is_link_up) && listener.is_none_or(|of| of.is_link_up),
+        is_ended: found.is_some_and(|of| of.gone),
+        queued_frames: found.map_or(0, |of| of.queued_frames),
+        clients: listener.map(|_| clients.map(|of| of.name.clone()).collect()),
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 use vswitch::switch::{AddressPage, Report};
 
 use super::Reload;
-use crate::access::Access;
 use crate::capture::{Capture, CaptureError, CaptureRequest};
-use crate::config::{PortSpec, UplinkSpec};
+use crate::config::{GivenSocket, PortSpec, UplinkSpec};
 use crate::metrics::ServiceFacts;
 use crate::platform::Platform;
 use crate::report::{Applied, Ready};
-use crate::service::{Control, ServiceError};
+use crate::service::{Control, Plug, ServiceError};
 
 /// What a client asked for and does not get.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +49,7 @@ impl<E: std::error::Error + 'static> From<ServiceError<E>> for Refusal {
     fn from(error: ServiceError<E>) -> Self {
         let kind = match &error {
             ServiceError::Platform { .. } => RefusalKind::Failed,
+            ServiceError::WhichNetwork { .. } => RefusalKind::Malformed,
             ServiceError::Add(_) | ServiceError::Conflict(_) => RefusalKind::Conflict,
             ServiceError::NoNetwork { .. } | ServiceError::NoPort { .. } => RefusalKind::NotFound,
             ServiceError::Ended(_) => RefusalKind::Ended,
@@ -74,7 +74,9 @@ pub(super) trait Served: Send + Sync {
     fn remove_port(&self, network: &str, port: &str) -> Result<(), Refusal>;
     fn set_link(&self, network: &str, port: &str, is_up: bool) -> Result<(), Refusal>;
     fn set_uplink(&self, network: &str, uplink: &UplinkSpec) -> Result<(), Refusal>;
-    fn remove_ended(&self) -> Result<(), Refusal>;
+    fn plug(&self, plug: Plug) -> Result<(String, String), Refusal>;
+    fn unplug(&self, socket: &GivenSocket) -> Result<(), Refusal>;
+    fn remove_ended(&self) -> Result<bool, Refusal>;
     fn reload(&self) -> Result<Applied, Refusal>;
     fn facts(&self) -> ServiceFacts;
     fn capture(&self, request: &CaptureRequest) -> Result<Capture, Refusal>;
@@ -112,8 +114,7 @@ where
     }
 
     fn add_port(&self, network: &str, spec: &PortSpec) -> Result<(), Refusal> {
-        let access: Option<Access> = None;
-        Ok(self.control.add_port(network, spec, access)?)
+        Ok(self.control.add_port(network, spec)?)
     }
 
     fn remove_port(&self, network: &str, port: &str) -> Result<(), Refusal> {
@@ -128,7 +129,15 @@ where
         Ok(self.control.set_uplink(network, uplink)?)
     }
 
-    fn remove_ended(&self) -> Result<(), Refusal> {
+    fn plug(&self, plug: Plug) -> Result<(String, String), Refusal> {
+        Ok(self.control.plug(plug)?)
+    }
+
+    fn unplug(&self, socket: &GivenSocket) -> Result<(), Refusal> {
+        Ok(self.control.unplug(socket)?)
+    }
+
+    fn remove_ended(&self) -> Result<bool, Refusal> {
         Ok(self.control.remove_ended()?)
     }
 

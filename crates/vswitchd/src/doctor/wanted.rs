@@ -87,7 +87,11 @@ pub fn sockets_of(wanted: &Configuration) -> Vec<(String, PathBuf, bool)> {
                 Attachment::StreamConnect(path) => {
                     sockets.push((name, absolute(path.clone()), false));
                 }
-                _ => {}
+                // A vde: port's directory is made with what is in it; the start says what is wrong.
+                Attachment::Vde(_)
+                | Attachment::Fd(_)
+                | Attachment::Given(_)
+                | Attachment::Tap(_) => {}
             }
         }
     }

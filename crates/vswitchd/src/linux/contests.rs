@@ -21,8 +21,6 @@ struct Contest {
 pub(super) enum Permit {
     /// Yes.
     Granted,
-    /// Yes; and from now on less often.
-    Last,
     /// Not before.
     NotBefore(Instant),
 }
@@ -41,25 +39,33 @@ const CALM: Duration = Duration::from_secs(120);
 const CONTESTS_MAX: usize = 64;
 
 impl Contests {
-    /// Asks whether `object` may be mended, and counts that it is.
+    /// Asks whether `object` may be mended now.
     pub(super) fn ask(&mut self, what: Mended, object: &str, now: Instant) -> Permit {
         self.0.retain(|contest| now.saturating_duration_since(contest.last) < CALM);
-        let place = self.0.iter().position(|of| of.what == what && of.object == object);
-        let Some(place) = place else {
-            if self.0.len() == CONTESTS_MAX {
-                self.0.remove(0);
-            }
-            self.0.push(Contest { what, object: object.to_owned(), repairs: 1, last: now });
-            return Permit::Granted;
-        };
-        let contest = &mut self.0[place];
-        let not_before = contest.last + contest.rest();
-        if now < not_before {
-            return Permit::NotBefore(not_before);
+        let not_before = self.find(what, object).map(|contest| contest.last + contest.rest());
+        match not_before {
+            Some(then) if now < then => Permit::NotBefore(then),
+            _ => Permit::Granted,
         }
-        contest.repairs += 1;
-        contest.last = now;
-        if contest.repairs == AT_ONCE { Permit::Last } else { Permit::Granted }
+    }
+
+    /// Counts that it was. What fails is nobody's doing, and not counted. True when it is mended
+    /// less often from now on.
+    pub(super) fn count(&mut self, what: Mended, object: &str, now: Instant) -> bool {
+        if let Some(contest) = self.find(what, object) {
+            contest.repairs += 1;
+            contest.last = now;
+            return contest.repairs == AT_ONCE;
+        }
+        if self.0.len() == CONTESTS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(Contest { what, object: object.to_owned(), repairs: 1, last: now });
+        false
+    }
+
+    fn find(&mut self, what: Mended, object: &str) -> Option<&mut Contest> {
+        self.0.iter_mut().find(|of| of.what == what && of.object == object)
     }
 }
 
@@ -81,8 +87,14 @@ mod tests {
         let (mut contests, start) = (Contests::default(), Instant::now());
         let looks = time.as_millis() / 100;
         let look = |at: u128| start + Duration::from_millis(u64::try_from(at * 100).unwrap());
-        let asked = (0..looks).map(|at| contests.ask(Mended::Membership, "a", look(at)));
-        asked.filter(|permit| !matches!(permit, Permit::NotBefore(_))).count()
+        let mut mend = |at: u128| {
+            let may = contests.ask(Mended::Membership, "a", look(at)) == Permit::Granted;
+            may && {
+                contests.count(Mended::Membership, "a", look(at));
+                true
+            }
+        };
+        (0..looks).filter(|at| mend(*at)).count()
     }
 
     #[test]
@@ -96,16 +108,17 @@ mod tests {
     #[test]
     fn each_thing_has_its_own_and_calm_ends_it() {
         let (mut contests, now) = (Contests::default(), Instant::now());
-        for _ in 0..4 {
+        for number in 1..=5 {
             assert_eq!(contests.ask(Mended::Up, "a", now), Permit::Granted);
+            assert_eq!(contests.ask(Mended::Up, "a", now), Permit::Granted, "it was not mended");
+            assert_eq!(contests.count(Mended::Up, "a", now), number == 5);
         }
-        assert_eq!(contests.ask(Mended::Up, "a", now), Permit::Last);
         assert!(matches!(contests.ask(Mended::Up, "a", now), Permit::NotBefore(_)));
         assert_eq!(contests.ask(Mended::Up, "b", now), Permit::Granted);
         assert_eq!(contests.ask(Mended::Mtu, "a", now), Permit::Granted);
         assert_eq!(contests.ask(Mended::Up, "a", now + CALM), Permit::Granted);
         for number in 0..1000 {
-            contests.ask(Mended::Up, &number.to_string(), now + CALM);
+            contests.count(Mended::Up, &number.to_string(), now + CALM);
         }
         assert_eq!(contests.0.len(), CONTESTS_MAX);
     }

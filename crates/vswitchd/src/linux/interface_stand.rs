@@ -26,7 +26,8 @@ pub(super) struct InterfaceStand {
     /// The number of the interface that the port's socket is on.
     linked: Option<u32>,
     granted: Option<Granted>,
-    is_made: bool,
+    /// It was there once: what happens from then on is a repair.
+    has_stood: bool,
     contests: Contests,
     retry: Retry,
     told: Option<String>,
@@ -49,7 +50,7 @@ impl InterfaceStand {
             slot,
             linked: None,
             granted: None,
-            is_made: false,
+            has_stood: false,
             contests: Contests::default(),
             retry: Retry::default(),
             told: None,
@@ -64,7 +65,6 @@ impl InterfaceStand {
     /// [`LinuxError`].
     pub(super) fn make(&mut self, wait: bool) -> Result<(), LinuxError> {
         let made = self.link(Instant::now());
-        self.is_made = true;
         match made {
             Err(LinuxError::Interface { source: error @ ifctl::Error::NotFound { .. } })
                 if wait =>
@@ -101,10 +101,8 @@ impl InterfaceStand {
         if self.linked == Some(found.index) && !self.slot.is_empty() {
             return Ok(None);
         }
-        if self.is_made
-            && let Permit::NotBefore(then) =
-                self.contests.ask(Mended::Link, &found.index.to_string(), now)
-        {
+        let key = found.index.to_string();
+        if let Permit::NotBefore(then) = self.contests.ask(Mended::Link, &key, now) {
             return Ok(Some(then));
         }
         if !found.is_up() {
@@ -121,8 +119,11 @@ impl InterfaceStand {
         self.slot.offer(port);
         let report = InterfaceReport::used(&self.name, found.mtu);
         self.standing.set(UplinkState::Up, vec![report]);
-        if self.is_made {
+        if std::mem::replace(&mut self.has_stood, true) {
             self.repairs.note(Mended::Link, &self.name, "the uplink is there again");
+            if self.contests.count(Mended::Link, &key, now) {
+                self.repairs.contested(Mended::Link, &self.name);
+            }
         }
         Ok(None)
     }
@@ -164,9 +165,14 @@ impl Kept for InterfaceStand {
     fn tend(&mut self, now: Instant) -> Option<Instant> {
         self.slot.close_retired();
         match self.link(now) {
-            Ok(again_at) => {
+            Ok(None) => {
                 self.retry.reset();
                 self.tell(None);
+                None
+            }
+            // There is none until then.
+            Ok(again_at) => {
+                self.tell(Some("it goes and comes again and again".to_owned()));
                 again_at
             }
             Err(error) => {

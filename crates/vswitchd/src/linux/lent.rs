@@ -4,7 +4,9 @@
 //! The pair's tag says it, in its label: `br0`, or `br0 lent=eth1`, or, when the card was down
 //! before, `br0 lent-down=eth1`. Names of interfaces have no spaces.
 
-use ifctl::{Interfaces, Tag};
+use std::net::IpAddr;
+
+use ifctl::{Address, Interfaces, Tag};
 
 /// A card made a member of a bridge here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +53,9 @@ pub(super) fn give_back(interfaces: &mut Interfaces, lent: &Lent) -> bool {
                 return false;
             }
         }
-        // Freed by the end of its bridge.
-        None => {}
+        // Freed by the end of its bridge, unless a person took it out for a use of its own.
+        None if found.addresses.iter().all(is_link_local) => {}
+        None => return true,
         Some(_) => return false,
     }
     if !lent.was_up
@@ -61,6 +64,11 @@ pub(super) fn give_back(interfaces: &mut Interfaces, lent: &Lent) -> bool {
         tracing::debug!(member = lent.member, %error, "not set down again");
     }
     true
+}
+
+/// An address that the kernel gives whatever is up.
+fn is_link_local(of: &Address) -> bool {
+    matches!(of.address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 const UP: &str = " lent=";

@@ -47,6 +47,8 @@ pub(super) struct Stand {
     /// The numbers of the bridge and of the plan's member.
     bridge: Option<u32>,
     member: Option<u32>,
+    /// The plan's member was in the bridge before anybody here put it there.
+    was_member: bool,
     /// The bridge of this number has had, since then, an MTU that is not the smallest of its
     /// members'.
     odd_mtu_of: Option<(u32, Instant)>,
@@ -54,8 +56,10 @@ pub(super) struct Stand {
     linked: Option<u32>,
     slot: LinkSlot,
     granted: Option<Granted>,
-    /// All that happens from now on is a repair.
+    /// The start is over: what is missing is waited for from now on.
     is_made: bool,
+    /// All of it stood once: what happens from then on is a repair.
+    has_stood: bool,
     contests: Contests,
     retry: Retry,
     /// Something is not mended before then, since it is undone again and again.
@@ -76,6 +80,10 @@ const UNSETTLED_REST: Duration = Duration::from_millis(250);
 
 /// A bridge's MTU follows its members' at once; the kernel may only tell of one before the other.
 const MTU_FOLLOWS_WITHIN: Duration = Duration::from_millis(100);
+
+/// The pair, and the socket on it, among what is contested.
+const PAIR: &str = "pair";
+const SOCKET: &str = "socket";
 
 /// What one step did.
 enum Step {
@@ -101,11 +109,13 @@ impl Stand {
             plan,
             bridge: None,
             member: None,
+            was_member: false,
             odd_mtu_of: None,
             linked: None,
             slot,
             granted: None,
             is_made: false,
+            has_stood: false,
             contests: Contests::default(),
             retry: Retry::default(),
             rest_until: None,
@@ -189,21 +199,10 @@ impl Stand {
         Ok(if is_changed { Step::Changed } else { Step::Settled(missing) })
     }
 
-    /// Whether something of `object` may be changed now. What is done at the start needs no permit.
-    fn may(&mut self, what: Mended, object: &str, key: &str, now: Instant) -> bool {
-        if !self.is_made {
-            return true;
-        }
+    /// Whether what `key` says may be changed now. What is done before all stands needs no permit.
+    fn may(&mut self, what: Mended, key: &str, now: Instant) -> bool {
         match self.contests.ask(what, key, now) {
             Permit::Granted => true,
-            Permit::Last => {
-                let told =
-                    format!("{} is undone again and again: repaired less often", what.name());
-                tracing::warn!(object, "{told}");
-                let object = object.to_owned();
-                self.repairs.tell(Event::Contested { object, what: told });
-                true
-            }
             Permit::NotBefore(then) => {
                 self.rest(then);
                 false
@@ -215,9 +214,13 @@ impl Stand {
         self.rest_until = Some(self.rest_until.map_or(until, |before| before.min(until)));
     }
 
-    fn note(&self, what: Mended, object: &str, words: &str) {
-        if self.is_made {
+    /// What `key` says was changed, so that `object` is as `words` say.
+    fn mended(&mut self, what: Mended, (object, key): (&str, &str), words: &str, now: Instant) {
+        if self.has_stood {
             self.repairs.note(what, object, words);
+            if self.contests.count(what, key, now) {
+                self.repairs.contested(what, object);
+            }
         }
     }
 
@@ -233,7 +236,7 @@ impl Stand {
     }
 
     fn make_bridge(&mut self, name: &str, now: Instant) -> Result<Step, LinuxError> {
-        if !self.may(Mended::Bridge, name, name, now) {
+        if !self.may(Mended::Bridge, name, now) {
             return Ok(Step::Settled(Err(self.missing(name))));
         }
         self.own_bridge = None;
@@ -242,7 +245,7 @@ impl Stand {
         self.interfaces.set_up(name, true)?;
         self.bridge = Some(made.index());
         self.own_bridge = Some(made);
-        self.note(Mended::Bridge, name, "the bridge was made again");
+        self.mended(Mended::Bridge, (name, name), "the bridge was made again", now);
         Ok(Step::Changed)
     }
 
@@ -267,22 +270,25 @@ impl Stand {
         let found = seen.named(&name).or_else(|| seen.numbered(self.member?));
         let Some(member) = found else { return Err(self.missing(&name)) };
         let is_member = member.master.as_ref() == Some(&bridge.name);
-        let was_before = self.member.replace(member.index).is_some();
+        self.member = Some(member.index);
         if is_member {
             let is_ours = self.lent.is_some();
+            self.was_member |= !is_ours;
             return Ok(is_ours && !member.is_up() && self.bring_up(member, now)?);
         }
         let key = format!("{} in {}", member.index, bridge.index);
-        if !self.may(Mended::Membership, &member.name, &key, now) {
+        if !self.may(Mended::Membership, &key, now) {
             return Ok(false);
         }
         if self.interfaces.ensure_member(&bridge.name, &member.name)? == ifctl::Membership::Added {
             // What was a member before this switch is made one again, and stays one at the end.
-            if !was_before || self.lent.is_some() {
+            if !self.was_member {
                 let was_up = self.lent.as_ref().map_or(member.is_up(), |lent| lent.was_up);
                 let (bridge, member) = (bridge.name.clone(), member.name.clone());
                 self.lent = Some(Lent { bridge, member, was_up });
-                self.write_tag()?;
+                if let Some((ours, _)) = self.pair.as_ref().and_then(|pair| pair.ends(seen)) {
+                    self.write_tag(&ours.name)?;
+                }
             }
             if !self.is_made && !member.addresses.is_empty() {
                 tracing::warn!(
@@ -292,14 +298,15 @@ impl Stand {
                      bridge"
                 );
             }
-            self.note(Mended::Membership, &member.name, &again(&bridge.name));
+            let object = (member.name.as_str(), key.as_str());
+            self.mended(Mended::Membership, object, &again(&bridge.name), now);
         }
         self.interfaces.set_up(&member.name, true)?;
         Ok(true)
     }
 
     fn make_pair(&mut self, bridge: &Interface, now: Instant) -> Result<Step, LinuxError> {
-        if !self.may(Mended::Link, &bridge.name, "pair", now) {
+        if !self.may(Mended::Link, PAIR, now) {
             return Ok(Step::Settled(Ok(())));
         }
         // An end that is left goes, and frees its name.
@@ -307,20 +314,22 @@ impl Stand {
         self.linked = None;
         let pair = pair::make(&self.plan.bridge, bridge.mtu)?;
         let uso = kernel_offloads().contains(Offloads::USO);
-        let ends = pair.names().map(str::to_owned);
-        self.pair = Some(pair);
-        self.write_tag()?;
-        for end in &ends {
+        let [ours, theirs] = pair.names();
+        self.write_tag(ours)?;
+        for end in [ours, theirs] {
             self.interfaces.mute(end)?;
             self.interfaces.limit_offloads_to_virtio(end, uso)?;
+        }
+        // Not before: one that is not as it should be goes again.
+        self.pair = Some(pair);
+        if self.has_stood && self.contests.count(Mended::Link, PAIR, now) {
+            self.repairs.contested(Mended::Link, &bridge.name);
         }
         Ok(Step::Changed)
     }
 
-    /// Says on the pair whose it is, and what was lent.
-    fn write_tag(&mut self) -> Result<(), LinuxError> {
-        let Some(pair) = &self.pair else { return Ok(()) };
-        let [ours, _] = pair.names();
+    /// Says on the pair, by the name of the switch's end, whose it is and what was lent.
+    fn write_tag(&mut self, ours: &str) -> Result<(), LinuxError> {
         let tag = tag(&lent::label(&self.plan.bridge, self.lent.as_ref()));
         Ok(self.interfaces.set_tag(ours, &tag)?)
     }
@@ -335,11 +344,13 @@ impl Stand {
     ) -> Result<bool, LinuxError> {
         let Some(mtu) = self.wanted_mtu(seen, bridge, ends[1], now) else { return Ok(false) };
         for end in ends {
-            if end.mtu != mtu && self.may(Mended::Mtu, &end.name, &end.index.to_string(), now) {
+            let key = end.index.to_string();
+            if end.mtu != mtu && self.may(Mended::Mtu, &key, now) {
                 self.interfaces.set_mtu(&end.name, mtu)?;
                 // One whose MTU rises to 1280 gets IPv6 anew.
                 self.interfaces.mute(&end.name)?;
-                self.note(Mended::Mtu, &end.name, &format!("has the bridge's MTU {mtu} again"));
+                let words = format!("has the bridge's MTU {mtu} again");
+                self.mended(Mended::Mtu, (&end.name, &key), &words, now);
                 return Ok(true);
             }
         }
@@ -394,14 +405,14 @@ impl Stand {
             return Ok(false);
         }
         let key = format!("{} in {}", end.index, bridge.index);
-        if !self.may(Mended::Membership, &end.name, &key, now) {
+        if !self.may(Mended::Membership, &key, now) {
             return Ok(false);
         }
         if let Some(other) = &end.master {
             self.interfaces.remove_member(other, &end.name)?;
         }
         self.interfaces.ensure_member(&bridge.name, &end.name)?;
-        self.note(Mended::Membership, &end.name, &again(&bridge.name));
+        self.mended(Mended::Membership, (&end.name, &key), &again(&bridge.name), now);
         Ok(true)
     }
 
@@ -422,11 +433,12 @@ impl Stand {
 
     fn bring_up(&mut self, interface: &Interface, now: Instant) -> Result<bool, LinuxError> {
         let Interface { name, index, .. } = interface;
-        if !self.may(Mended::Up, name, &index.to_string(), now) {
+        let key = index.to_string();
+        if !self.may(Mended::Up, &key, now) {
             return Ok(false);
         }
         self.interfaces.set_up(name, true)?;
-        self.note(Mended::Up, name, "was down, and is up again");
+        self.mended(Mended::Up, (name, &key), "was down, and is up again", now);
         Ok(true)
     }
 
@@ -435,7 +447,7 @@ impl Stand {
         if self.linked == Some(ours.index) && !self.slot.is_empty() {
             return Ok(false);
         }
-        if self.linked.is_some() && !self.may(Mended::Link, &ours.name, "link", now) {
+        if !self.may(Mended::Link, SOCKET, now) {
             return Ok(false);
         }
         if let Some(pair) = &self.pair {
@@ -445,7 +457,7 @@ impl Stand {
         self.granted = Some(port.granted());
         self.linked = Some(port.interface_index());
         self.slot.offer(port);
-        self.note(Mended::Link, &ours.name, "the uplink is there again");
+        self.mended(Mended::Link, (&ours.name, SOCKET), "the uplink is there again", now);
         Ok(true)
     }
 
@@ -478,6 +490,7 @@ impl Stand {
             reports.push(of(ours, InterfaceRole::SwitchEnd, true));
         }
         self.standing.set(state, reports);
+        self.has_stood |= state == UplinkState::Up;
         Ok(())
     }
 

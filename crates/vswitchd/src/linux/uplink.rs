@@ -71,7 +71,7 @@ struct Opening {
 impl Opening {
     fn new(addresses: Option<&[MacAddr]>) -> Result<Self, LinuxError> {
         let events = Events::open()?;
-        let (port, slot) = UplinkPort::new(None, addresses);
+        let (port, slot) = UplinkPort::waiting(addresses);
         let standing = Standing::new(UplinkState::Waiting, Vec::new());
         Ok(Self { events, port, slot, standing })
     }

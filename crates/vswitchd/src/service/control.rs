@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use vswitch::switch::{AddressPage, Report};
 
 use super::desk::Desk;
+use super::edit::Plug;
 use super::error::ServiceError;
-use crate::access::Access;
 use crate::capture::{Capture, CaptureError, CaptureRequest};
-use crate::config::{Configuration, PortSpec, UplinkSpec};
+use crate::config::{Configuration, GivenSocket, PortSpec, UplinkSpec};
 use crate::events::Events;
 use crate::loops::{Handles, Reach as _};
 use crate::metrics::ServiceFacts;
@@ -40,13 +40,8 @@ impl<P: Platform> Control<P> {
     ///
     /// # Errors
     /// [`ServiceError`]; nothing is changed then.
-    pub fn add_port(
-        &self,
-        network: &str,
-        spec: &PortSpec,
-        access: Option<Access>,
-    ) -> Result<(), ServiceError<P::Error>> {
-        super::lock(&self.desk).add_port(&mut self.handles.clone(), network, spec, access)
+    pub fn add_port(&self, network: &str, spec: &PortSpec) -> Result<(), ServiceError<P::Error>> {
+        super::lock(&self.desk).add_port(&mut self.handles.clone(), network, spec)
     }
 
     /// Removes a port. One that the configuration has comes back when that is read again.
@@ -82,11 +77,27 @@ impl<P: Platform> Control<P> {
         super::lock(&self.desk).set_uplink(&mut self.handles.clone(), network, uplink)
     }
 
-    /// Removes the ports on given sockets whose other end is gone.
+    /// Adds a port on a socket, and gives the names of its network and itself.
+    ///
+    /// # Errors
+    /// As [`Self::add_port`], and [`ServiceError::WhichNetwork`].
+    pub fn plug(&self, plug: Plug) -> Result<(String, String), ServiceError<P::Error>> {
+        super::lock(&self.desk).plug(&mut self.handles.clone(), plug)
+    }
+
+    /// Removes the port on a socket, if it is there still.
     ///
     /// # Errors
     /// [`ServiceError::Ended`].
-    pub fn remove_ended(&self) -> Result<(), ServiceError<P::Error>> {
+    pub fn unplug(&self, socket: &GivenSocket) -> Result<(), ServiceError<P::Error>> {
+        Ok(super::lock(&self.desk).unplug(&mut self.handles.clone(), socket)?)
+    }
+
+    /// Removes the ports on given sockets whose other end is gone; whether there was one.
+    ///
+    /// # Errors
+    /// [`ServiceError::Ended`].
+    pub fn remove_ended(&self) -> Result<bool, ServiceError<P::Error>> {
         Ok(super::lock(&self.desk).remove_ended(&mut self.handles.clone())?)
     }
 

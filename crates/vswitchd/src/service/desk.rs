@@ -90,8 +90,9 @@ impl<P: Platform> Desk<P> {
             let stations = stations(&network.ports);
             up.add_uplink(&mut self.platform, reach, &network.uplink, stations)?;
             for port in &network.ports {
-                up.add_port(&mut self.platform, reach, port, network.access, false)?;
+                up.add_port(&mut self.platform, reach, port, network.access)?;
             }
+            up.mark_hot(&network.ports);
         }
         Ok(())
     }
@@ -123,7 +124,8 @@ impl<P: Platform> Desk<P> {
         wanted: &Configuration,
     ) -> Result<Applied, P> {
         let is_fixed = self.fixed == Fixed::from(wanted);
-        let wanted = &self.with_hot(wanted);
+        let configured = wanted;
+        let wanted = &self.with_hot(configured);
         check(&wanted.networks)?;
         let mut applied = Applied::default();
         if !is_fixed {
@@ -139,6 +141,11 @@ impl<P: Platform> Desk<P> {
             wanted.networks.iter().position(|network| network.name == up.name)
         };
         self.networks.sort_by_key(place);
+        for network in &configured.networks {
+            if let Some(up) = self.networks.iter_mut().find(|up| up.name == network.name) {
+                up.mark_hot(&network.ports);
+            }
+        }
         applied.find_changed();
         self.events.tell(Event::Reloaded { applied: applied.clone() });
         Ok(applied)
@@ -238,7 +245,7 @@ impl<P: Platform> Desk<P> {
                     ));
                 }
             } else {
-                let added = up.add_port(platform, reach, port, network.access, false);
+                let added = up.add_port(platform, reach, port, network.access);
                 applied.note(format!("{}/{}", network.name, port.name), added)?;
             }
         }

@@ -1,13 +1,27 @@
 //! Single changes of what is up, as a client asks for them.
 
+use vswitch::MacAddr;
+
 use super::desk::Desk;
 use super::error::ServiceError;
 use super::network_up::NetworkUp;
-use crate::access::Access;
-use crate::config::{Configuration, Network, PortSpec, UplinkSpec, check};
+use crate::config::{Attachment, Configuration, GivenSocket, Network, PortSpec, UplinkSpec, check};
 use crate::events::Event;
 use crate::loops::{Ended, Reach};
 use crate::platform::Platform;
+
+/// A socket that is to be a port.
+#[derive(Clone, Debug)]
+pub struct Plug {
+    /// The network; may be left out where there is only one.
+    pub network: Option<String>,
+    /// The port's name; without it, it gets one.
+    pub name: Option<String>,
+    /// Its only address.
+    pub mac: Option<MacAddr>,
+    /// What it is on.
+    pub socket: GivenSocket,
+}
 
 type Result<T, P> = std::result::Result<T, ServiceError<<P as Platform>::Error>>;
 
@@ -22,23 +36,57 @@ impl<P: Platform> Desk<P> {
         reach: &mut impl Reach<P::Poller>,
         network: &str,
         spec: &PortSpec,
-        access: Option<Access>,
     ) -> Result<(), P> {
         let place = self.place(network)?;
         let mut wanted = self.as_it_is();
         wanted.networks[place].ports.push(spec.clone());
         check(&wanted.networks)?;
         let up = &mut self.networks[place];
-        let access = access.unwrap_or(up.access);
+        let access = up.access;
         // Before its first frame: what is for it is to come through.
         up.tell_stations(reach, Some(spec))?;
-        let added = up.add_port(&mut self.platform, reach, spec, access, true);
+        let added = up.add_port(&mut self.platform, reach, spec, access);
         if added.is_err() {
             up.tell_stations(reach, None)?;
         }
         added?;
         self.events.tell(Event::PortAdded { network: network.to_owned(), port: spec.name.clone() });
         Ok(())
+    }
+
+    /// The same on a socket, by a name that is free if none is asked for; the network may be left
+    /// out where there is only one. Gives the names of both.
+    ///
+    /// # Errors
+    /// As there, and [`ServiceError::WhichNetwork`].
+    pub(super) fn plug(
+        &mut self,
+        reach: &mut impl Reach<P::Poller>,
+        plug: Plug,
+    ) -> Result<(String, String), P> {
+        let network = match (plug.network, &self.networks[..]) {
+            (Some(network), _) => network,
+            (None, [only]) => only.name.clone(),
+            (None, all) => return Err(ServiceError::WhichNetwork { count: all.len() }),
+        };
+        let place = self.place(&network)?;
+        let name = plug.name.unwrap_or_else(|| self.networks[place].free_name("given"));
+        let attachment = Attachment::Given(plug.socket);
+        let spec = PortSpec { name: name.clone(), attachment, mac: plug.mac };
+        self.add_port(reach, &network, &spec)?;
+        Ok((network, name))
+    }
+
+    /// Removes the port on a socket, if it is there still.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub(super) fn unplug(
+        &mut self,
+        reach: &mut impl Reach<P::Poller>,
+        socket: &GivenSocket,
+    ) -> std::result::Result<(), Ended> {
+        self.remove_given(reach, |up, _| Ok(up.place_of(socket))).map(drop)
     }
 
     /// Removes a port. One that the configuration has comes back when that is read again.
@@ -112,27 +160,39 @@ impl<P: Platform> Desk<P> {
         {
             tracing::error!(network, %error, "the uplink that was there is lost");
         }
-        self.events.tell(Event::UplinkChanged {
-            network: network.to_owned(),
-            uplink: self.networks[place].uplink().to_string(),
-        });
+        let now = self.networks[place].uplink();
+        if *now != before {
+            let (network, uplink) = (network.to_owned(), now.to_string());
+            self.events.tell(Event::UplinkChanged { network, uplink });
+        }
         added
     }
 
-    /// Removes the given sockets' ports whose other end is gone: nobody can have it again.
-    pub(super) fn remove_ended(
+    /// Removes the given sockets' ports whose other end is gone: nobody can have it again. Whether
+    /// there was one.
+    pub(super) fn remove_ended<R: Reach<P::Poller>>(
         &mut self,
-        reach: &mut impl Reach<P::Poller>,
-    ) -> std::result::Result<(), Ended> {
+        reach: &mut R,
+    ) -> std::result::Result<bool, Ended> {
+        self.remove_given(reach, |up, reach| up.ended_given_port(reach))
+    }
+
+    fn remove_given<R: Reach<P::Poller>>(
+        &mut self,
+        reach: &mut R,
+        next: impl Fn(&NetworkUp<P::Uplink>, &mut R) -> std::result::Result<Option<usize>, Ended>,
+    ) -> std::result::Result<bool, Ended> {
+        let mut was_one = false;
         for up in &mut self.networks {
-            while let Some(at) = up.ended_given_port(reach)? {
+            while let Some(at) = next(up, reach)? {
                 let spec = up.remove_port(reach, at)?;
                 up.tell_stations(reach, None)?;
                 let (network, port) = (up.name.clone(), spec.name);
                 self.events.tell(Event::PortRemoved { network, port });
+                was_one = true;
             }
         }
-        Ok(())
+        Ok(was_one)
     }
 
     /// What is wanted, with the ports that clients added and whose names it does not have.

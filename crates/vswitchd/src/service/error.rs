@@ -30,6 +30,12 @@ pub enum ServiceError<E: std::error::Error + 'static> {
         /// The name.
         network: String,
     },
+    /// There are several networks, or none.
+    #[error("there are {count} networks: say which one")]
+    WhichNetwork {
+        /// How many.
+        count: usize,
+    },
     /// There is no port of this name.
     #[error("network {network} has no port {port}")]
     NoPort {

@@ -21,6 +21,7 @@ mod error;
 mod network_up;
 
 pub use control::Control;
+pub use edit::Plug;
 pub use error::ServiceError;
 
 use desk::Desk;

@@ -7,7 +7,7 @@ use vswitch::switch::{AddressPage, ListenerSettings, NetworkId, PortSettings, Wh
 
 use super::error::ServiceError;
 use crate::access::Access;
-use crate::config::{Attachment, Network, PortSpec, UPLINK_NAME, UplinkSpec};
+use crate::config::{Attachment, GivenSocket, Network, PortSpec, UPLINK_NAME, UplinkSpec};
 use crate::loops::{Ended, Reach, Seat, Wiring};
 use crate::platform::{Attached, OpenUplink, Platform};
 use crate::report::{ReadyNetwork, ReadyPort, Standing};
@@ -138,14 +138,20 @@ impl<U> NetworkUp<U> {
         }
     }
 
-    /// Adds a port; `is_hot` when a client asked for it.
+    /// Says which ports a configuration has; clients added the others.
+    pub(super) fn mark_hot(&mut self, configured: &[PortSpec]) {
+        for port in &mut self.ports {
+            port.is_hot = configured.iter().all(|of| of.name != port.spec.name);
+        }
+    }
+
+    /// Adds a port, as a client does.
     pub(super) fn add_port<P: Platform<Uplink = U>>(
         &mut self,
         platform: &mut P,
         reach: &mut impl Reach<P::Poller>,
         spec: &PortSpec,
         access: Access,
-        is_hot: bool,
     ) -> Result<(), ServiceError<P::Error>> {
         let object = format!("port {} ({})", spec.name, spec.attachment);
         let attached =
@@ -166,7 +172,7 @@ impl<U> NetworkUp<U> {
                 })
             }
         }?;
-        self.ports.push(PortUp { spec: spec.clone(), access, seat, is_hot });
+        self.ports.push(PortUp { spec: spec.clone(), access, seat, is_hot: true });
         Ok(())
     }
 
@@ -241,6 +247,22 @@ impl<U> NetworkUp<U> {
             }
         }
         Ok(None)
+    }
+
+    /// The place of the port on a given socket.
+    pub(super) fn place_of(&self, socket: &GivenSocket) -> Option<usize> {
+        let is_it = |port: &PortUp| match &port.spec.attachment {
+            Attachment::Given(of) => of == socket,
+            _ => false,
+        };
+        self.ports.iter().position(is_it)
+    }
+
+    /// The first name that no port has, of `stem` and a number.
+    pub(super) fn free_name(&self, stem: &str) -> String {
+        // One more than there are ports: one of them is free.
+        let mut names = (1..=self.ports.len() + 1).map(|number| format!("{stem}{number}"));
+        names.find(|name| self.port_place(name).is_none()).unwrap_or_else(|| stem.to_owned())
     }
 
     /// The ports that clients added.

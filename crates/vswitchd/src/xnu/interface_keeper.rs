@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct InterfaceKeeper<K: Kernel> {
     kernel: K,
     name: String,
+    /// The uplink as it was asked for, in words.
+    uplink: String,
     options: LinkOptions,
     events: Option<Events<K>>,
     look_at: Nanos,
@@ -30,7 +32,7 @@ pub(super) struct InterfaceKeeper<K: Kernel> {
 impl<K: Kernel> InterfaceKeeper<K> {
     pub(super) fn new(
         kernel: K,
-        name: &str,
+        (name, uplink): (&str, String),
         options: LinkOptions,
         repairs: Repairs,
         standing: Standing,
@@ -39,14 +41,14 @@ impl<K: Kernel> InterfaceKeeper<K> {
             .inspect_err(|error| tracing::warn!(%error, "changes of interfaces are seen late"))
             .ok();
         let name = name.to_owned();
-        Self { kernel, name, options, events, look_at: Nanos(0), repairs, standing }
+        Self { kernel, name, uplink, options, events, look_at: Nanos(0), repairs, standing }
     }
 
     /// The interface is missing.
     fn note_missing(&self) {
         if self.standing.state() == UplinkState::Up {
             self.standing.set_state(UplinkState::Waiting);
-            let uplink = format!("iface:{}", self.name);
+            let uplink = self.uplink.clone();
             let why = format!("{} is gone", self.name);
             self.repairs.tell(Event::UplinkWaiting { uplink, why });
         }
@@ -58,7 +60,7 @@ impl<K: Kernel> InterfaceKeeper<K> {
             .map_or(0, |found| found.mtu);
         self.standing.set(UplinkState::Up, vec![InterfaceReport::used(&self.name, mtu)]);
         self.repairs.note(Mended::Link, &self.name, "the uplink is there again");
-        self.repairs.tell(Event::UplinkThere { uplink: format!("iface:{}", self.name) });
+        self.repairs.tell(Event::UplinkThere { uplink: self.uplink.clone() });
     }
 
     fn is_going(&mut self) -> bool {

@@ -139,16 +139,19 @@ impl<K: Kernel> Stand<K> {
         }
         self.look_at = now + LOOK_EVERY;
         self.link_is_stale |= news.is_going;
-        match self.mend(has_link && !self.link_is_stale) {
-            Ok(tended) => {
+        let (tended, missing) = match self.mend(has_link && !self.link_is_stale) {
+            Ok((tended, joined)) => (Some(tended), joined.err()),
+            Err(error) => (None, Some(error)),
+        };
+        match missing {
+            None => {
                 if self.told.take().is_some() || self.standing.state() == UplinkState::Waiting {
                     self.standing.set(UplinkState::Up, self.report().unwrap_or_default());
                     let uplink = self.plan.uplink.clone();
                     self.repairs.tell(Event::UplinkThere { uplink });
                 }
-                tended
             }
-            Err(error) => {
+            Some(error) => {
                 let error = error.to_string();
                 if self.told.as_ref() != Some(&error) {
                     tracing::warn!("the uplink is not whole, and cannot be mended yet: {error}");
@@ -157,13 +160,15 @@ impl<K: Kernel> Stand<K> {
                     self.repairs.tell(Event::UplinkWaiting { uplink, why });
                     self.told = Some(error);
                 }
-                // A link on a pair that is gone is of no use, and keeps it from going.
-                if has_link && self.link_is_stale { Tended::Lost } else { Tended::Kept }
             }
         }
+        // A link on a pair that is gone is of no use, and keeps it from going.
+        let is_lost = has_link && self.link_is_stale;
+        tended.unwrap_or(if is_lost { Tended::Lost } else { Tended::Kept })
     }
 
-    fn mend(&mut self, has_link: bool) -> Result<Tended<K>, XnuError> {
+    /// What became of the link, and of the membership.
+    fn mend(&mut self, has_link: bool) -> Result<(Tended<K>, Result<(), XnuError>), XnuError> {
         self.mend_bridge()?;
         let pair_stands = self.pair_stands()?;
         if !pair_stands {
@@ -184,17 +189,17 @@ impl<K: Kernel> Stand<K> {
             self.sweep()?;
         }
         // The link is handed over whatever becomes of the membership: that is tried again.
-        if let Err(error) = self.join() {
-            tracing::warn!("cannot join {}: {error}", self.plan.bridge);
-        }
-        Ok(match link {
+        let joined = self.join();
+        let tended = match link {
             None => Tended::Kept,
             Some(link) => {
                 self.repairs.note(Mended::Link, &self.plan.bridge, "the uplink is there again");
-                self.standing.set(UplinkState::Up, self.report().unwrap_or_default());
+                let state = if joined.is_ok() { UplinkState::Up } else { UplinkState::Waiting };
+                self.standing.set(state, self.report().unwrap_or_default());
                 Tended::Built(Box::new(link))
             }
-        })
+        };
+        Ok((tended, joined))
     }
 
     /// Takes away what could not be when it should have been: all that is tagged as this stand's

@@ -11,6 +11,7 @@ use xnu_sys::{Host, Kernel};
 use super::XnuError;
 use super::interface_keeper::InterfaceKeeper;
 use super::stand::{Plan, Stand};
+use crate::config::UplinkSpec;
 use crate::platform::OpenUplink;
 use crate::repairs::Repairs;
 use crate::report::{InterfaceReport, Standing, UplinkState};
@@ -34,11 +35,13 @@ pub(super) fn on_interface<K: Kernel>(
 ) -> Result<OpenUplink<Uplink<K>>, XnuError> {
     let options = LinkOptions { addresses, is_own_feth: false };
     let kernel = interfaces.kernel().clone();
+    let uplink = UplinkSpec::Interface { name: name.to_owned(), wait }.to_string();
     let interface = match interfaces.find(name) {
         Err(ifctl::Error::NotFound { .. }) if wait => {
             tracing::warn!(interface = name, "the uplink is missing: it is waited for");
             let standing = Standing::new(UplinkState::Waiting, Vec::new());
-            let keeper = InterfaceKeeper::new(kernel, name, options, repairs, standing.clone());
+            let keeper =
+                InterfaceKeeper::new(kernel, (name, uplink), options, repairs, standing.clone());
             let port = Box::new(UplinkPort::waiting(Box::new(keeper)));
             return Ok(OpenUplink { port, made: Uplink { stand: None }, standing });
         }
@@ -53,7 +56,7 @@ pub(super) fn on_interface<K: Kernel>(
     let link = Link::open(kernel.clone(), name, &options)?;
     let report = InterfaceReport::used(name, interface.mtu);
     let standing = Standing::new(UplinkState::Up, vec![report]);
-    let keeper = InterfaceKeeper::new(kernel, name, options, repairs, standing.clone());
+    let keeper = InterfaceKeeper::new(kernel, (name, uplink), options, repairs, standing.clone());
     Ok(OpenUplink {
         port: Box::new(UplinkPort::new(link, Box::new(keeper))),
         made: Uplink { stand: None },

@@ -73,6 +73,22 @@ fn a_held_port_goes_with_its_connection() {
     assert!(testkit::wait_until(PATIENCE, || of.ports() == ["p0"]));
 }
 
+/// What is taken away is the port on its socket, and not one that has its name now.
+#[test]
+fn a_held_connection_takes_no_other_port_of_its_name() {
+    let of = Controlled::start(1, &["p0=unixgram:DIR/p0"]);
+    let fd = of.path("c.fd");
+    let first = pass(&fd, &request(Some("vm"), true), None).expect("a card");
+    of.client.change::<()>("DELETE", "/v1/networks/test/ports/vm", &()).unwrap();
+    let second = pass(&fd, &request(Some("vm"), true), None).expect("a card");
+    drop(first);
+    // One that is added and goes later than the first's end is seen.
+    drop(pass(&fd, &request(Some("other"), true), None).expect("a card"));
+    assert!(testkit::wait_until(PATIENCE, || of.ports() == ["p0", "vm"]), "{:?}", of.ports());
+    drop(second);
+    assert!(testkit::wait_until(PATIENCE, || of.ports() == ["p0"]));
+}
+
 /// Lima sends a socket with one byte that says nothing, and reads no answer.
 #[test]
 fn a_socket_without_a_word_is_a_port() {

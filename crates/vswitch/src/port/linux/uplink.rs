@@ -78,8 +78,10 @@ pub struct UplinkPort {
     link: Option<Box<PacketPort>>,
     /// Given up since the last look, and before that: the poller may still watch the first, and a
     /// descriptor that it watches must not be closed by another thread.
-    retired: Option<Box<PacketPort>>,
-    unwatched: Option<Box<PacketPort>>,
+    #[allow(clippy::vec_box, reason = "they are handed over as they are: pointers")]
+    retired: Vec<Box<PacketPort>>,
+    #[allow(clippy::vec_box, reason = "they are handed over as they are: pointers")]
+    unwatched: Vec<Box<PacketPort>>,
     slot: LinkSlot,
     takes: Offloads,
     generation: u32,
@@ -88,21 +90,17 @@ pub struct UplinkPort {
 }
 
 impl UplinkPort {
-    /// A port on `link`, or one that waits for its first, and the slot by which it gets others.
-    /// `addresses` are those that `link` was opened with.
+    /// A port that waits for its first link, and the slot by which it gets that and others.
+    /// `addresses` are the only ones behind the switch.
     #[must_use]
-    pub fn new(link: Option<PacketPort>, addresses: Option<&[MacAddr]>) -> (Self, LinkSlot) {
-        let contents = Contents {
-            has_link: link.is_some(),
-            addresses: addresses.map(<[MacAddr]>::to_vec),
-            ..Contents::default()
-        };
+    pub fn waiting(addresses: Option<&[MacAddr]>) -> (Self, LinkSlot) {
+        let addresses = addresses.map(<[MacAddr]>::to_vec);
+        let contents = Contents { addresses, ..Contents::default() };
         let slot = LinkSlot(Arc::new(Mutex::new(contents)));
-        let link = link.map(Box::new);
         let port = Self {
-            link,
-            retired: None,
-            unwatched: None,
+            link: None,
+            retired: Vec::new(),
+            unwatched: Vec::new(),
             slot: slot.clone(),
             takes: kernel_offloads(),
             generation: 0,
@@ -117,18 +115,18 @@ impl UplinkPort {
         tracing::warn!(interface = link.interface(), %why, "the uplink is lost; waiting for it");
         self.dropped_before += link.kernel_dropped_frames();
         self.generation += 1;
-        self.retired = Some(link);
+        self.retired.push(link);
     }
 
     /// Gives back what is of no use, and takes what is offered.
     fn exchange(&mut self) {
         let Some(mut contents) = self.slot.try_lock() else { return };
-        contents.retired.extend(self.unwatched.take());
-        self.unwatched = self.retired.take();
+        contents.retired.append(&mut self.unwatched);
+        self.unwatched.append(&mut self.retired);
         if let Some(offered) = contents.offered.take() {
             if let Some(mut before) = self.link.replace(offered) {
                 self.dropped_before += before.kernel_dropped_frames();
-                self.retired = Some(before);
+                self.retired.push(before);
             }
             self.generation += 1;
             if let Some(link) = &mut self.link

@@ -11,11 +11,12 @@ use vswitch::switch::{AddressPage, KnownAddress, ListenerReport, PortReport, Rep
 
 use crate::api::served::{Refusal, RefusalKind, Served};
 use crate::capture::{Capture, CaptureRequest};
-use crate::config::{PortSpec, UplinkSpec};
+use crate::config::{Attachment, GivenSocket, PortSpec, UplinkSpec};
 use crate::metrics::ServiceFacts;
 use crate::report::{
     Applied, InterfaceReport, InterfaceRole, Ready, ReadyNetwork, ReadyPort, UplinkState,
 };
+use crate::service::Plug;
 
 /// Two networks: `lan` with a port, a listener, its client and whatever is added, `dmz` with
 /// whatever is added.
@@ -246,8 +247,25 @@ impl Served for List {
         Ok(())
     }
 
-    fn remove_ended(&self) -> Result<(), Refusal> {
+    fn plug(&self, plug: Plug) -> Result<(String, String), Refusal> {
+        let network = plug.network.ok_or_else(|| {
+            Refusal::new(RefusalKind::Malformed, "there are 2 networks: say which one")
+        })?;
+        let name = plug.name.unwrap_or_else(|| "given1".to_owned());
+        let attachment = Attachment::Given(plug.socket);
+        self.add_port(&network, &PortSpec { name: name.clone(), attachment, mac: plug.mac })?;
+        Ok((network, name))
+    }
+
+    fn unplug(&self, socket: &GivenSocket) -> Result<(), Refusal> {
+        let mut state = self.change("lan")?;
+        let is_it = |spec: &PortSpec| spec.attachment == Attachment::Given(socket.clone());
+        state.added.retain(|(_, spec)| !is_it(spec));
         Ok(())
+    }
+
+    fn remove_ended(&self) -> Result<bool, Refusal> {
+        Ok(false)
     }
 
     fn reload(&self) -> Result<Applied, Refusal> {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use ifctl::{Kind, PortState};
 
-use super::uplinks::{carrier, missing, same_mtu, wireless};
+use super::uplinks::{carrier, missing, same_mtu, waited, wireless};
 use crate::doctor::Finding;
 use crate::doctor::facts::{Bridge, Link, Links, SpanningTree};
 
-/// Judges the uplink `bridge:NAME[,create][,member=MEMBER]`.
+/// Judges the uplink `bridge:NAME[,create][,member=MEMBER][,wait]`.
 pub(super) fn bridge(
     name: &str,
     create: bool,
-    member: Option<&str>,
+    (member, wait): (Option<&str>, bool),
     links: &Links,
 ) -> Vec<Finding> {
     let (there, standing) = standing(name, create, links);
@@ -20,7 +20,10 @@ pub(super) fn bridge(
     if standing == Standing::Refused {
         return findings;
     }
-    findings.extend(member.and_then(|member| wanted_member(name, member, links)));
+    findings.extend(member.and_then(|member| match links.find(member) {
+        None if wait => Some(waited(member)),
+        _ => wanted_member(name, member, links),
+    }));
     let Standing::Joined(link) = standing else {
         // It will have this member, and no other.
         let member = member.and_then(|member| links.find(member));
@@ -311,6 +314,19 @@ fn filtered(bridge: &Bridge, has_docker: bool) -> Option<Finding> {
                 "-w",
                 "net.bridge.bridge-nf-call-iptables=0",
                 "net.bridge.bridge-nf-call-ip6tables=0",
+            ])
+            .and(&[
+                "sudo",
+                "ip",
+                "link",
+                "set",
+                name,
+                "type",
+                "bridge",
+                "nf_call_iptables",
+                "0",
+                "nf_call_ip6tables",
+                "0",
             ]),
     )
 }

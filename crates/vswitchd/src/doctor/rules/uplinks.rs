@@ -35,15 +35,17 @@ pub fn uplinks_of_running(links: &Links) -> Vec<UplinkSpec> {
 pub fn uplinks(wanted: &[UplinkSpec], links: &Links) -> Vec<Finding> {
     let of = |wanted: &UplinkSpec| match wanted {
         UplinkSpec::None => Vec::new(),
-        UplinkSpec::Interface { name, wait: true } if links.find(name).is_none() => waited(name),
+        UplinkSpec::Interface { name, wait: true } if links.find(name).is_none() => {
+            vec![waited(name)]
+        }
         UplinkSpec::Interface { name, .. } => interface(name, links),
         UplinkSpec::Bridge { bridge, create: false, wait: true, .. }
             if links.find(bridge).is_none() =>
         {
-            waited(bridge)
+            vec![waited(bridge)]
         }
-        UplinkSpec::Bridge { bridge, create, member, .. } => {
-            bridge::bridge(bridge, *create, member.as_deref(), links)
+        UplinkSpec::Bridge { bridge, create, member, wait } => {
+            bridge::bridge(bridge, *create, (member.as_deref(), *wait), links)
         }
     };
     wanted.iter().flat_map(of).collect()
@@ -74,9 +76,9 @@ fn interface(name: &str, links: &Links) -> Vec<Finding> {
 }
 
 /// An interface that is not there, and that the switch is told to wait for.
-fn waited(name: &str) -> Vec<Finding> {
+pub(super) fn waited(name: &str) -> Finding {
     let found = "there is no interface of this name yet: the switch waits for it";
-    vec![Finding::note("uplink-waited-for", name, found)]
+    Finding::note("uplink-waited-for", name, found)
 }
 
 /// An interface that is not there.

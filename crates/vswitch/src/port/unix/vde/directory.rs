@@ -37,8 +37,8 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory, or takes over the one that a dead switch left (or an empty one). It is
-    /// closed to everybody else until it is [given](Self::give) to them.
+    /// Makes the directory, or takes over the one that a dead switch left (or an empty one). A new
+    /// one is closed to everybody else until it is [given](Self::give) to them.
     ///
     /// Whether a switch that listens in it is alive, who binds [`CONTROL`] will find.
     pub(super) fn take(path: &Path, access: Access) -> Result<Self, PathError> {

@@ -100,8 +100,8 @@ impl VdePort {
 
     fn join(&mut self, request: &Request<'_>) -> Result<(), Gone> {
         let state = self.open(request).map_err(|(what, why)| {
-            let socket = request.data_socket.display();
-            Gone::Handshake(format!("{what} its socket {socket}: {why}"))
+            // As its bytes are: it goes to the log.
+            Gone::Handshake(format!("{what} its socket {:?}: {why}", request.data_socket))
         })?;
         let description = request.description.escape_ascii();
         tracing::debug!(number = self.number, %description, "a VDE client has its port");
