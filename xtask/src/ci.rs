@@ -7,8 +7,9 @@ use crate::failure::{Failure, Result};
 use crate::namespace::own_program;
 use crate::workspace::Workspace;
 
-/// Formatting, clippy, docs, tidy, tests, fuzz targets, the cost of a frame, the programs for both
-/// Macs, the Debian package, and the main job with both kinds of guest.
+/// Formatting, clippy, docs, tidy, the references, tests, fuzz targets, the cost of a frame, the
+/// programs for both Macs, the Debian package, the main job with both kinds of guest, and a switch
+/// that is changed while guests use it.
 ///
 /// Runs every step even if one fails, and says at the end which failed and how long each took.
 #[derive(clap::Args, Debug)]

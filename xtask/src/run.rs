@@ -49,7 +49,8 @@ pub(crate) struct Arguments {
     /// Who is plugged in
     #[arg(long, value_enum, default_value = "built-in")]
     guests: Guests,
-    /// Change the switch in every way while guests under QEMU use it
+    /// Change the switch (ports, a link, the configuration, its bridge) while guests under QEMU use
+    /// it
     #[arg(long)]
     operate: bool,
     /// Build the switch with optimisation

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
+use crate::tools;
 
 /// The workspace, as `cargo metadata` tells it.
 #[derive(Debug)]
@@ -44,6 +45,16 @@ pub(crate) struct Dependency {
 }
 
 impl Workspace {
+    /// The target that is this machine, as Rust calls it.
+    pub(crate) fn host_target(&self) -> Result<String> {
+        let program = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let mut rustc = Command::new(program);
+        rustc.arg("-vV").current_dir(&self.root);
+        let told = String::from_utf8_lossy(&tools::output_of(&mut rustc)?).into_owned();
+        let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+        host.map(str::to_owned).ok_or_else(|| Failure::new("ask rustc for its host", told))
+    }
+
     /// Asks cargo about the workspace that the current directory belongs to.
     pub(crate) fn load() -> Result<Self> {
         let what = "read the workspace's metadata";
@@ -196,6 +207,12 @@ mod tests {
         };
         assert_eq!(workspace.packages, [expected]);
         assert!(Workspace::from_metadata(&json!({"workspace_root": "/w"})).is_none());
+    }
+
+    #[test]
+    fn this_machine_has_a_name() {
+        let host = Workspace::load().unwrap().host_target().unwrap();
+        assert!(host.starts_with(std::env::consts::ARCH) && host.contains('-'), "{host}");
     }
 
     #[test]

@@ -326,6 +326,35 @@ fn what_is_missing_at_the_start_is_waited_for_if_that_is_asked_for() {
     assert!(link("br9").is_none());
 }
 
+/// A card that another bridge has: nobody undoes what was never done. It is lent as soon as it is
+/// free, and given back at the end.
+#[test]
+fn a_card_that_another_bridge_has_is_lent_when_it_is_free() {
+    if !lab::enter() {
+        return;
+    }
+    ip("link add br8 type bridge");
+    let setting = Setting::start("bridge:br9,create,member=card,wait");
+    // Not for a moment is there a `card` that nobody has.
+    let host = Host::on_cable("other", "far", FAR_IP, 1500);
+    ip("link set other master br8");
+    ip("link set other down");
+    ip("link set other name card");
+    ip("link set card up");
+    wait_for("it is told who has the card", || {
+        setting.events.told().iter().any(|told| told.to_string().contains("br8"))
+    });
+    // Longer than five attempts take.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(setting.events.count("contested", ""), 0, "{:?}", setting.events.told());
+    ip("link set card nomaster");
+    wait_for("the card is lent", || is_member("br9", "card"));
+    setting.reaches(&host, 1);
+    assert_eq!(setting.events.count("repaired", "card"), 0, "it is lent for the first time");
+    setting.stop();
+    assert!(link("card").is_some_and(|card| card["master"].is_null()), "it is given back");
+}
+
 #[test]
 fn a_fight_with_another_manager_is_bounded_and_told() {
     if !lab::enter() {

@@ -271,11 +271,13 @@ proptest! {
 #[test]
 fn a_frame_that_no_port_can_receive_is_told_of_by_its_number() {
     let mut bench = Bench::new(&TAKES);
-    let mut reader = attach(&mut bench, TapSettings::default());
+    let (tap, mut reader) = tap(TapSettings::default()).expect("a ring");
+    let id = bench.switch().attach_tap(tap, SystemTime::now()).expect("a place");
     for len in [FRAME_MAX_BYTES + 1, FRAME_MAX_BYTES + 2] {
         bench.send(2, [(vec![2; len], Offload::NONE)]);
     }
     bench.steps(2);
+    bench.switch().tell_tap_counters(id);
     let mut rejected = Vec::new();
     while let Some(record) = reader.next() {
         if let Record::Rejected { port, reason, frames } = record {

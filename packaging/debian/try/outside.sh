@@ -67,6 +67,15 @@ groups=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
 [ -n "$groups" ] || failed "no control groups, version 2, are mounted here: systemd needs them"
 group=$groups$(sed -n 's/^0:://p' /proc/self/cgroup)/vswitch-try.$$
 mkdir "$group"
+leave_group() {
+  for _ in $(seq 100); do
+    [ -d "$group" ] || return 0
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.05
+  done
+}
+trap leave_group EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 cat >"$scratch/boot.sh" <<'BOOT'
 mount -t proc none "$root/proc"
 mount -t sysfs none "$root/sys"
@@ -80,8 +89,6 @@ sh -c 'echo $$ >"$1/cgroup.procs"
   exec timeout 300 unshare --cgroup --pid --uts --ipc --net --fork --kill-child sh "$2"' \
   sh "$group" "$scratch/boot.sh" >"$scratch/console" 2>&1 || result=$?
 cat "$root/srv/try/said" || cat "$scratch/console"
-for _ in $(seq 100); do
-  ! find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || break
-  sleep 0.05
-done
+leave_group
+[ ! -d "$group" ] || failed "the control group $group is left"
 [ "$result" = 0 ] || failed "systemd ended with $result: $(cat "$scratch/console")"

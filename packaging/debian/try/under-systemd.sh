@@ -33,6 +33,10 @@ for _ in $(seq 200); do
   case $(show StatusText) in *"nothing was reloaded"*) break ;; esac
   sleep 0.05
 done
+case $(show StatusText) in
+  *"nothing was reloaded"*) ;;
+  *) failed "a mistake is not told: $(show StatusText)" ;;
+esac
 comes_to_be active show ActiveState
 held "a mistake: $(show StatusText)"
 sed -i 's/^nam = "lan"/name = "lan"/' "$configuration"

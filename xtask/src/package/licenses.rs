@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -20,7 +19,7 @@ const FILES: &[&str] = &["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE",
 
 /// The list of them, then each text once, with the libraries that it came with.
 pub(super) fn of_program(workspace: &Workspace) -> Result<String> {
-    let host = host(workspace)?;
+    let host = workspace.host_target()?;
     let mut cargo = workspace.cargo(&["metadata", "--locked", "--format-version", "1"]);
     let told = tools::output_of(cargo.args(["--filter-platform", &host]))?;
     let what = "find the libraries in the program";
@@ -110,16 +109,6 @@ fn libraries(metadata: &Value) -> Option<Vec<Library>> {
     let mut libraries: Vec<_> = others.map(library).collect::<Option<_>>()?;
     libraries.sort_by(|a, b| a.name.cmp(&b.name));
     Some(libraries)
-}
-
-/// The target that is this machine, as Rust calls it.
-fn host(workspace: &Workspace) -> Result<String> {
-    let program = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut rustc = Command::new(program);
-    rustc.arg("-vV").current_dir(&workspace.root);
-    let told = String::from_utf8_lossy(&tools::output_of(&mut rustc)?).into_owned();
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| Failure::new("ask rustc for its host", told))
 }
 
 #[cfg(test)]

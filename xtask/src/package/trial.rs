@@ -12,7 +12,9 @@ use crate::workspace::Workspace;
 /// Programs that the trial calls by name, and the packages that bring them.
 const TOOLS: &[(&str, &str)] = &[
     ("dpkg", "dpkg"),
+    ("findmnt", "util-linux"),
     ("ip", "iproute2"),
+    ("man", "man-db"),
     ("setpriv", "util-linux"),
     ("systemd-analyze", "systemd"),
 ];

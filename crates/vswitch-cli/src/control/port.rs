@@ -18,7 +18,8 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
-    /// Add a port. It stays until it is removed or the switch ends, whatever the configuration says
+    /// Add a port. It stays until it is removed or the switch ends, also when the configuration is
+    /// read again, unless that has a port of its name
     Add {
         /// The port, NAME=KIND:ARG[,mac=MAC] as in `vswitch run`
         #[arg(value_name = "PORT")]

@@ -205,6 +205,8 @@ impl Stage {
     /// The last that was started ends first. Each must end well.
     fn end_background(&mut self) {
         while let Some(mut running) = self.background.pop() {
+            let ended = running.child.try_wait().expect("it");
+            assert!(ended.is_none(), "{}:{}: it has ended: {ended:?}", self.page, running.line);
             end(&running.child, Signal::SIGTERM);
             let child = &mut running.child;
             let is_over = testkit::wait_until(PATIENCE, || child.try_wait().expect("it").is_some());

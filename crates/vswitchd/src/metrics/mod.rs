@@ -5,7 +5,7 @@
 //! in the modules below: its name, its words, and how it is read. `docs/metrics.md` has them all.
 //!
 //! A page has so many lines as there are ports by configuration, not as there ever were clients:
-//! the clients of a `stream:` port are counted as that port, those that have ended included.
+//! the clients of a `stream:` or `vde:` port are counted as that port, with those that have ended.
 //!
 //! ```
 //! use vswitch::switch::Report;
@@ -77,7 +77,7 @@ pub fn render(report: &Report, facts: &ServiceFacts) -> String {
     render_as(Format::default(), report, facts)
 }
 
-/// The page, as `format` has it. It is as long as there are ports: some 80 lines for each.
+/// The page, as `format` has it. It is as long as there are ports: some 90 lines for each.
 #[must_use]
 pub fn render_as(format: Format, report: &Report, facts: &ServiceFacts) -> String {
     let mut registry = Registry::default();
