@@ -53,8 +53,15 @@ pub(crate) struct TargetOutcome {
     pub(crate) at_most: Option<f64>,
     /// The ratio, or the figure itself; `null` when there was nothing to compare with.
     pub(crate) estimate: Option<Estimate>,
-    /// Whether the whole interval is on the good side.
+    /// Whether the whole interval is on the good side; `null` without an estimate or a bound.
     pub(crate) is_met: Option<bool>,
+}
+
+impl TargetOutcome {
+    /// Whether anything is to come of it.
+    pub(crate) fn has_bound(&self) -> bool {
+        self.at_least.or(self.at_most).is_some()
+    }
 }
 
 /// Runs all rounds. `progress` is told of each run before it begins.
@@ -260,7 +267,7 @@ fn judge(case: &Case, target: &Target, told: &[Vec<Option<Figures>>]) -> TargetO
         told[index].get(round)?.as_ref()?.get(&target.figure).copied()
     };
     let better = |a: f64, b: f64| match target.bound {
-        Bound::AtLeast(_) => a.max(b),
+        Bound::AtLeast(_) | Bound::Open => a.max(b),
         Bound::AtMost(_) => a.min(b),
     };
     let samples = (0..told[0].len()).filter_map(|round| {
@@ -272,13 +279,15 @@ fn judge(case: &Case, target: &Target, told: &[Vec<Option<Figures>>]) -> TargetO
         Some(ours / others.reduce(better)?)
     });
     let estimate = estimate(samples);
-    let is_met = estimate.map(|estimate| match target.bound {
-        Bound::AtLeast(least) => estimate.low >= least,
-        Bound::AtMost(most) => estimate.high <= most,
+    let is_met = estimate.and_then(|estimate| match target.bound {
+        Bound::AtLeast(least) => Some(estimate.low >= least),
+        Bound::AtMost(most) => Some(estimate.high <= most),
+        Bound::Open => None,
     });
     let (at_least, at_most) = match target.bound {
         Bound::AtLeast(least) => (Some(least), None),
         Bound::AtMost(most) => (None, Some(most)),
+        Bound::Open => (None, None),
     };
     let against = target.against.iter().map(|index| case.contenders[*index].name()).collect();
     TargetOutcome { figure: target.figure, against, at_least, at_most, estimate, is_met }

@@ -5,6 +5,7 @@ mod footprint;
 mod guests;
 mod interfaces;
 mod latency;
+mod shared_memory;
 mod streams;
 
 use std::time::Duration;
@@ -89,6 +90,8 @@ pub(crate) struct Target {
 pub(crate) enum Bound {
     AtLeast(f64),
     AtMost(f64),
+    /// On none: it is told, and nothing is to come of it.
+    Open,
 }
 
 impl Contender {
@@ -149,6 +152,7 @@ pub(crate) fn all(times: Times) -> Vec<Case> {
     cases.extend(guests::cases());
     cases.extend(latency::cases(times));
     cases.extend(footprint::cases(times));
+    cases.extend(shared_memory::cases(times));
     cases
 }
 

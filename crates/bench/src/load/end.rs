@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::frame;
 use crate::failure::{Failure, Result, Trying as _};
 use crate::system::mmsg::Batch;
 use crate::system::namespace::Namespace;
+use crate::system::ring::Channel;
 use crate::system::socket::{self, Address, Buffers};
 
 /// Where an end of the load is attached.
@@ -23,6 +24,8 @@ pub(crate) enum Place {
     Datagram { path: PathBuf, own: PathBuf, connected: bool, buffers: Buffers },
     /// A switch's stream path.
     Stream { path: PathBuf },
+    /// Memory that is given for frames of this size at a stream path.
+    Shared { path: PathBuf, frame_bytes: usize },
     /// A `vde_switch`'s directory, by a socket bound at `own`.
     Vde { directory: PathBuf, own: PathBuf },
     /// An interface of a namespace.
@@ -36,6 +39,9 @@ pub(crate) struct End {
     socket: Socket,
     to: Option<Address>,
     pub(crate) is_stream: bool,
+    /// What frames go through instead of the socket. A mutex, since an end is used by one thread
+    /// that sends and one that receives: here it is one of them.
+    pub(crate) shared: Option<Mutex<Channel>>,
     /// vde ends a port with this connection.
     _control: Option<Socket>,
 }
@@ -43,7 +49,14 @@ pub(crate) struct End {
 impl End {
     /// Plugs in end `number`.
     pub(crate) fn plug(number: usize, place: &Place) -> Result<Self> {
-        let end = |socket| Self { number, socket, to: None, is_stream: false, _control: None };
+        let end = |socket| Self {
+            number,
+            socket,
+            to: None,
+            is_stream: false,
+            shared: None,
+            _control: None,
+        };
         match place.clone() {
             Place::Datagram { path, own, connected, buffers } => {
                 let socket = socket::bind_datagram(&own, buffers)?;
@@ -55,6 +68,12 @@ impl End {
             }
             Place::Stream { path } => {
                 Ok(Self { is_stream: true, ..end(socket::connect_stream(&path)?) })
+            }
+            Place::Shared { path, frame_bytes } => {
+                let socket = socket::connect_stream(&path)?;
+                let given = socket::receive_descriptors(&socket)?;
+                let channel = Channel::open(given, frame_bytes).trying("open shared memory")?;
+                Ok(Self { shared: Some(Mutex::new(channel)), ..end(socket) })
             }
             Place::Vde { directory, own } => {
                 let (socket, control) = plug_into_vde(&directory, &own)?;
@@ -86,6 +105,10 @@ impl End {
     /// Says to everybody that the end's station is here.
     pub(crate) fn announce(&self) -> Result<()> {
         const HELLO_BYTES: usize = 64;
+        if self.shared.is_some() {
+            // Nothing between such ends learns where they are.
+            return Ok(());
+        }
         let mut hello = [0; HELLO_BYTES];
         frame::write(&mut hello, self.number, None);
         if self.is_stream {
@@ -104,6 +127,9 @@ impl End {
 
     /// Reads away all that waits here.
     pub(crate) fn drain(&self) {
+        if self.shared.is_some() {
+            return;
+        }
         let mut sink = vec![std::mem::MaybeUninit::uninit(); 1 << 18];
         while self.socket.recv_with_flags(&mut sink, libc::MSG_DONTWAIT).is_ok_and(|len| len > 0) {}
     }

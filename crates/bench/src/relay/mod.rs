@@ -3,6 +3,7 @@
 //!
 //! Each is a process of its own (`vswitch-bench relay`), so that it is measured as a switch is.
 
+mod shared;
 mod side;
 mod stream;
 
@@ -18,7 +19,7 @@ pub(crate) use side::SideSpec;
 /// A relay between two sides; what comes in at one goes out at the other.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// One side: gram:PATH, stream:PATH, packet:IFNAME, tap:IFNAME or vnet-tap:IFNAME
+    /// One side: gram:PATH, stream:PATH, shared:PATH, packet:IFNAME, tap:IFNAME or vnet-tap:IFNAME
     pub(crate) a: SideSpec,
     /// The other
     pub(crate) b: SideSpec,
@@ -41,6 +42,9 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     let Arguments { a, b, batch, frame_bytes, pairs } = arguments;
     if let (SideSpec::Stream(a), SideSpec::Stream(b), 1) = (a, b, pairs) {
         return stream::relay(a, b);
+    }
+    if let (SideSpec::Shared(a), SideSpec::Shared(b), 1) = (a, b, pairs) {
+        return shared::relay(a, b, *batch, *frame_bytes);
     }
     let mut open = Vec::new();
     for pair in 0..*pairs {

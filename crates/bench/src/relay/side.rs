@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::failure::{Result, Trying as _};
+use crate::failure::{Failure, Result, Trying as _};
 use crate::load::{FRAME_MAX_BYTES, frame};
 use crate::system::mmsg::Batch;
 use crate::system::socket::{self, Buffers};
@@ -22,6 +22,8 @@ pub(crate) enum SideSpec {
     Plug { path: PathBuf, own: PathBuf },
     /// A unix stream listening at this path, for one client.
     Stream(PathBuf),
+    /// Memory shared with one client, who gets it at a unix stream listening at this path.
+    Shared(PathBuf),
     /// A packet socket on this interface.
     Packet(String),
     /// The user-space end of this TAP, with virtio-net headers or without.
@@ -41,6 +43,7 @@ impl FromStr for SideSpec {
                 Self::Plug { path: path.into(), own: own.into() }
             }
             "stream" => Self::Stream(place.into()),
+            "shared" => Self::Shared(place.into()),
             "packet" => Self::Packet(name),
             "tap" => Self::Tap { name, vnet: false },
             "vnet-tap" => Self::Tap { name, vnet: true },
@@ -73,6 +76,9 @@ pub(super) enum Side {
 /// Opens a side, so that its peer may come.
 pub(super) fn open(spec: &SideSpec) -> Result<Side> {
     Ok(match spec {
+        SideSpec::Shared(_) => {
+            return Err(Failure::new("open a side", "memory is shared on both sides or none"));
+        }
         SideSpec::Datagram(path) => Side::Datagram(socket::bind_datagram(path, Buffers::Large)?),
         SideSpec::Plug { path, own } => Side::Plugged(plug(path, own)?),
         SideSpec::Stream(path) => Side::Listening(listen(path)?),

@@ -15,12 +15,12 @@ const HEAD_HEIGHT: f64 = 58.0;
 const LEAST: f64 = 0.25;
 const MOST: f64 = 8.0;
 
-/// An SVG of every target that is a ratio.
+/// An SVG of every target that is a ratio with a bound.
 pub(crate) fn plot(outcomes: &[Outcome]) -> String {
     let lines: Vec<(&Outcome, &TargetOutcome, Estimate)> = outcomes
         .iter()
         .flat_map(|outcome| outcome.targets.iter().map(move |target| (outcome, target)))
-        .filter(|(_, target)| !target.against.is_empty())
+        .filter(|(_, target)| !target.against.is_empty() && target.has_bound())
         .filter_map(|(outcome, target)| Some((outcome, target, target.estimate?)))
         .collect();
     let width = LABEL_WIDTH + PLOT_WIDTH + 2.0 * MARGIN;

@@ -40,12 +40,14 @@ pub(crate) fn case(outcome: &Outcome) -> String {
 /// How many targets were met, and how many there are.
 pub(super) fn met(outcomes: &[Outcome]) -> (usize, usize) {
     let all = outcomes.iter().flat_map(|outcome| &outcome.targets);
+    let all = all.filter(|target| target.has_bound());
     (all.clone().filter(|target| target.is_met == Some(true)).count(), all.count())
 }
 
 /// All targets of all cases.
 pub(crate) fn summary(outcomes: &[Outcome]) -> String {
-    let all: Vec<&TargetOutcome> = outcomes.iter().flat_map(|outcome| &outcome.targets).collect();
+    let all = outcomes.iter().flat_map(|outcome| &outcome.targets);
+    let all: Vec<&TargetOutcome> = all.filter(|target| target.has_bound()).collect();
     let of = |is_met| all.iter().filter(|target| target.is_met == is_met).count();
     let (met, missed, open) = (of(Some(true)), of(Some(false)), of(None));
     let mut text = format!("{met} of {} targets met, {missed} missed", all.len());
@@ -54,7 +56,8 @@ pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     }
     text.push('\n');
     for outcome in outcomes {
-        for target in outcome.targets.iter().filter(|target| target.is_met != Some(true)) {
+        let unmet = |target: &&TargetOutcome| target.has_bound() && target.is_met != Some(true);
+        for target in outcome.targets.iter().filter(unmet) {
             let _ = writeln!(text, "  {}: {}", outcome.name, sentence(target));
         }
     }
@@ -72,10 +75,13 @@ fn sentence(target: &TargetOutcome) -> String {
         [one] => format!("{title} / {one}"),
         several => format!("{title} / best of {}", several.join(", ")),
     };
+    if let (Some(told), false) = (target.estimate, target.has_bound()) {
+        return format!("{what}: {}", interval(told));
+    }
     let bound = match (target.at_least, target.at_most) {
         (Some(least), _) => format!("at least {least}"),
         (_, Some(most)) => format!("at most {most}"),
-        _ => String::new(),
+        _ => "nothing".to_owned(),
     };
     let Some(told) = target.estimate else {
         return format!("{what}: nothing to compare with (wanted: {bound})");
@@ -158,5 +164,27 @@ mod tests {
             "Gbit/s / best of relay 32, relay 8: 1.000 [0.940, 1.100] 95 % \
              (at least 0.95: **missed**)"
         );
+    }
+
+    #[test]
+    fn a_ratio_of_which_nothing_is_to_come_is_told_and_not_counted() {
+        let told = Estimate { median: 9.0, low: 8.5, high: 9.5, is_rough: false };
+        let open = TargetOutcome {
+            figure: Figure::KiloframesPerSecond,
+            against: vec!["vswitch".to_owned()],
+            at_least: None,
+            at_most: None,
+            estimate: Some(told),
+            is_met: None,
+        };
+        assert_eq!(sentence(&open), "kframes/s / vswitch: 9.000 [8.500, 9.500] 95 %");
+        let outcome = Outcome {
+            name: String::new(),
+            what: String::new(),
+            contenders: Vec::new(),
+            targets: vec![open],
+        };
+        assert_eq!(met(std::slice::from_ref(&outcome)), (0, 0));
+        assert_eq!(summary(&[outcome]), "0 of 0 targets met, 0 missed\n");
     }
 }

@@ -36,6 +36,8 @@ pub(crate) enum Subject {
         /// Frames to a call.
         batch: usize,
     },
+    /// A bare relay between two stretches of memory that it shares with the ends.
+    SharedRelay,
     /// A bare relay between TAPs that passes virtio-net headers and big segments through.
     VnetRelay,
     /// `vde_switch`.
@@ -56,6 +58,7 @@ impl Subject {
             Self::VswitchBusy => "vswitch --busy-poll".to_owned(),
             Self::VswitchAsked => "vswitch --control".to_owned(),
             Self::Relay { batch } => format!("relay {batch}"),
+            Self::SharedRelay => "relay shared memory".to_owned(),
             Self::VnetRelay => "relay vnet".to_owned(),
             Self::Vde => "vde_switch".to_owned(),
             Self::KernelBridge => "kernel bridge".to_owned(),
@@ -83,6 +86,7 @@ impl Subject {
             Self::VswitchBusy => vswitch::start(wiring, programs, &["--busy-poll"]),
             Self::VswitchAsked => vswitch::start_with_crowd(wiring, programs),
             Self::Relay { batch } => relay::start(wiring, programs, batch, false),
+            Self::SharedRelay => relay::start(wiring, programs, 32, false),
             Self::VnetRelay => relay::start(wiring, programs, 32, true),
             Self::Vde => vde::start(wiring),
             Self::KernelBridge => bridge::start(wiring),

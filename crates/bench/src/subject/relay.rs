@@ -32,6 +32,12 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, vnet: bo
             rig.process = Some(ready(relay(sides.0, sides.1, 0))?);
             rig.places = vec![stream_at(&rig, 0), stream_at(&rig, 1)];
         }
+        Wiring::Shared { frame_bytes } => {
+            let sides = (format!("shared:{first}"), format!("shared:{second}"));
+            rig.process = Some(ready(relay(sides.0, sides.1, frame_bytes))?);
+            let place = |end| Place::Shared { path: socket_path(rig.path(), end), frame_bytes };
+            rig.places = [0, 1].map(place).into();
+        }
         Wiring::StreamToDatagram { frame_bytes } => {
             let sides = (format!("stream:{first}"), format!("gram:{second}"));
             rig.process = Some(ready(relay(sides.0, sides.1, frame_bytes))?);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::crowd::Crowd;
 use super::wiring::{self, ADDRESSES, Wiring, datagram_place, socket_path};
 use super::{Card, Guests, Hosts, Programs, Rig, relay_process};
-use crate::failure::{Result, Trying as _};
+use crate::failure::{Failure, Result, Trying as _};
 use crate::load::Place;
 use crate::system::namespace::Namespace;
 use crate::system::process::Process;
@@ -64,6 +64,9 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, options: &[&str]) -> R
             run.uplink = "bridge:br0";
             rig.process = Some(run.start_in(&host)?);
             relay_process::plug_a_guest(&mut rig, programs, host, inwards)?;
+        }
+        Wiring::Shared { .. } => {
+            return Err(Failure::new("wire vswitch", "it has no ports that share memory"));
         }
     }
     Ok(rig)

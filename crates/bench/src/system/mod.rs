@@ -4,5 +4,6 @@ pub(crate) mod mmsg;
 pub(crate) mod namespace;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod ring;
 pub(crate) mod socket;
 pub(crate) mod usage;

@@ -2,14 +2,14 @@
 #![allow(unsafe_code, reason = "addresses and requests go by pointer")]
 
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::failure::{Result, Trying as _};
+use crate::failure::{Failure, Result, Trying as _};
 
 /// Local experimental `EtherType` 1 (IEEE 802): what the load's frames are.
 pub(crate) const ETHER_TYPE: u16 = 0x88b5;
@@ -80,6 +80,27 @@ pub(crate) fn connect_stream(path: &Path) -> Result<Socket> {
     connect(&socket, path)?;
     set_buffers(socket.as_fd(), Buffers::Large);
     Ok(socket)
+}
+
+/// The descriptors that come with the first byte of a stream, as many as are wanted.
+pub(crate) fn receive_descriptors<const N: usize>(socket: &Socket) -> Result<[OwnedFd; N]> {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    let what = "receive descriptors";
+    let mut byte = [0];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!([std::os::fd::RawFd; N]);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message =
+        recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags).trying(what)?;
+    let mut received = Vec::new();
+    for part in message.cmsgs().trying(what)? {
+        if let ControlMessageOwned::ScmRights(numbers) = part {
+            // SAFETY: the kernel has just made these descriptors for this process alone.
+            received.extend(numbers.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    let count = received.len();
+    received.try_into().map_err(|_| Failure::new(what, format!("{count} came, not {N}")))
 }
 
 /// A packet socket on `interface` of this thread's namespace, for frames of `ether_type` (0 is
@@ -204,7 +225,7 @@ fn narrow(constant: i32) -> u16 {
     u16::try_from(constant).unwrap_or(0)
 }
 
-fn check(result: i32) -> io::Result<i32> {
+pub(super) fn check(result: i32) -> io::Result<i32> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
