@@ -1,12 +1,11 @@
 //! `tap:IFNAME`: the user-space end of a TAP interface.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use arrayvec::ArrayVec;
-use nix::sys::uio::readv;
 
 use super::kernel::WITHOUT_USO;
 use super::sys;
@@ -57,6 +56,9 @@ pub struct TapPort {
     device: File,
     takes: Offloads,
     class: AdaptiveClass,
+    /// Where a header and a small frame stand together for one call of the system: cheaper than to
+    /// tell the kernel of two places.
+    scratch: Box<[u8]>,
 }
 
 impl TapPort {
@@ -74,7 +76,8 @@ impl TapPort {
             .map_err(|source| TapError::Device { source })?;
         let takes = set_up(device.as_fd(), name)
             .map_err(|source| TapError::Attach { name: name.to_owned(), source })?;
-        Ok(Self { device, takes, class: AdaptiveClass::default() })
+        let scratch = vec![0; SCRATCH_BYTES].into_boxed_slice();
+        Ok(Self { device, takes, class: AdaptiveClass::default(), scratch })
     }
 }
 
@@ -119,57 +122,115 @@ impl Port for TapPort {
 
     /// One frame per call of the system: a TAP has no other way.
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
-        let class = self.class.class();
-        let mut arrivals = ArrayVec::<(usize, Header), RECEIVE_FRAMES_MAX>::new();
-        let mut received = Received::NoBuffers;
-        let mut lost = false;
-        for (buffer, spill) in inbox.raw_slots(class, RECEIVE_FRAMES_MAX) {
-            // The header comes to stand right before the frame, which begins behind the headroom.
-            let (_, behind) = buffer.split_at_mut(HEADROOM_BYTES - HEADER_BYTES);
-            let mut parts = [IoSliceMut::new(behind), IoSliceMut::new(spill)];
-            received = match readv(&self.device, &mut parts) {
-                Ok(len) => {
-                    let header = behind.first_chunk().copied().unwrap_or_default();
-                    arrivals.push((len.saturating_sub(HEADER_BYTES), header));
-                    received = Received::More;
-                    continue;
-                }
-                Err(nix::Error::EAGAIN) => Received::Drained,
-                Err(nix::Error::EINTR) => Received::More,
-                // A frame that no header can tell of, and that was lost (tun_put_user).
-                Err(nix::Error::EINVAL) => {
-                    lost = true;
-                    Received::More
-                }
-                // The interface is gone, with all that was behind it.
-                Err(errno) => Received::Gone(Gone::Os(errno.into())),
-            };
-            // The frames stand in the first slots, one in each: after a slot without, no other.
-            break;
+        match self.class.class() {
+            SizeClass::Small => self.receive_by_copy(inbox),
+            class => self.receive_in_place(class, inbox),
         }
-        // Nothing is cut here: head and spill hold more than a TAP gives (65,535 and a header).
-        self.class.saw_batch(arrivals.iter().map(|(len, _)| *len).max().unwrap_or(0));
-        for (place, (len, header)) in arrivals.into_iter().enumerate() {
-            match Offload::from_vnet(&VnetFields::from_le_bytes(header)) {
-                Ok(offload) => inbox.arrived_unfinished(class, place, len, offload),
-                Err(_) => inbox.reject(DropReason::BadOffload, len),
-            }
-        }
-        if lost {
-            inbox.reject(DropReason::BadOffload, 0);
-        }
-        received
     }
 
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
         for (place, (frame, offload)) in outbox.frames().enumerate().take(SEND_FRAMES_MAX) {
             let header = offload.to_vnet().to_le_bytes();
-            let parts = [IoSlice::new(&header), IoSlice::new(frame)];
-            if let Err(error) = (&self.device).write_vectored(&parts) {
+            let whole_bytes = HEADER_BYTES + frame.len();
+            let written = if frame.len() <= COPIED_BYTES_MAX {
+                self.scratch[..HEADER_BYTES].copy_from_slice(&header);
+                self.scratch[HEADER_BYTES..whole_bytes].copy_from_slice(frame);
+                self.device.write(&self.scratch[..whole_bytes])
+            } else {
+                self.device.write_vectored(&[IoSlice::new(&header), IoSlice::new(frame)])
+            };
+            if let Err(error) = written {
                 return Sent::until(place, fault(error, offload));
             }
         }
         Sent::all(outbox.len().min(SEND_FRAMES_MAX))
+    }
+}
+
+impl TapPort {
+    /// Receives where a frame of any size has room, and copies out of there: less work than to have
+    /// the kernel spread a frame over two places, as long as frames are small.
+    fn receive_by_copy(&mut self, inbox: &mut Inbox<'_>) -> Received {
+        let mut biggest_bytes = 0;
+        let mut received = Received::NoBuffers;
+        for _ in 0..RECEIVE_FRAMES_MAX {
+            if !inbox.has_room() {
+                break;
+            }
+            match self.device.read(&mut self.scratch) {
+                Ok(len) => {
+                    let (header, frame) = self.scratch[..len].split_at(HEADER_BYTES.min(len));
+                    biggest_bytes = biggest_bytes.max(frame.len());
+                    match offload_of(header) {
+                        // There was room for any frame.
+                        Some(offload) => drop(inbox.copy_unfinished(frame, offload)),
+                        None => inbox.reject(DropReason::BadOffload, frame.len()),
+                    }
+                    received = Received::More;
+                }
+                Err(error) => {
+                    received = why_no_frame(error, inbox);
+                    break;
+                }
+            }
+        }
+        self.class.saw_batch(biggest_bytes);
+        received
+    }
+
+    /// Receives into buffers of `class`, and what is bigger into their spill.
+    fn receive_in_place(&mut self, class: SizeClass, inbox: &mut Inbox<'_>) -> Received {
+        let mut arrivals = ArrayVec::<(usize, Option<Offload>), RECEIVE_FRAMES_MAX>::new();
+        let mut received = Received::NoBuffers;
+        let mut ended_by = None;
+        for (buffer, spill) in inbox.raw_slots(class, RECEIVE_FRAMES_MAX) {
+            // The header comes to stand right before the frame, which begins behind the headroom.
+            let (_, behind) = buffer.split_at_mut(HEADROOM_BYTES - HEADER_BYTES);
+            let mut parts = [IoSliceMut::new(behind), IoSliceMut::new(spill)];
+            match self.device.read_vectored(&mut parts) {
+                Ok(len) => {
+                    let offload = offload_of(&behind[..HEADER_BYTES]);
+                    arrivals.push((len.saturating_sub(HEADER_BYTES), offload));
+                    received = Received::More;
+                }
+                Err(error) => {
+                    // The frames stand in the first slots, one in each: after a slot without, no
+                    // other.
+                    ended_by = Some(error);
+                    break;
+                }
+            }
+        }
+        // Nothing is cut here: head and spill hold more than a TAP gives (65,535 and a header).
+        self.class.saw_batch(arrivals.iter().map(|(len, _)| *len).max().unwrap_or(0));
+        for (place, (len, offload)) in arrivals.into_iter().enumerate() {
+            match offload {
+                Some(offload) => inbox.arrived_unfinished(class, place, len, offload),
+                None => inbox.reject(DropReason::BadOffload, len),
+            }
+        }
+        ended_by.map_or(received, |error| why_no_frame(error, inbox))
+    }
+}
+
+/// What a header as it was read says of the work left; `None` if that cannot be.
+fn offload_of(header: &[u8]) -> Option<Offload> {
+    let header = header.first_chunk().copied().unwrap_or_default();
+    Offload::from_vnet(&VnetFields::from_le_bytes(header)).ok()
+}
+
+/// What a read says that gave no frame (`tun_put_user`: EINVAL stands for one that was lost, since
+/// no header can tell of it).
+fn why_no_frame(error: io::Error, inbox: &mut Inbox<'_>) -> Received {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => Received::Drained,
+        Some(libc::EINTR) => Received::More,
+        Some(libc::EINVAL) => {
+            inbox.reject(DropReason::BadOffload, 0);
+            Received::More
+        }
+        // The interface is gone, with all that was behind it.
+        _ => Received::Gone(Gone::Os(error)),
     }
 }
 
@@ -186,9 +247,14 @@ fn fault(error: io::Error, offload: &Offload) -> SendFault {
     }
 }
 
-/// A virtio-net header as it is read.
-type Header = [u8; HEADER_BYTES];
 const HEADER_BYTES: usize = VnetFields::BYTES;
+
+/// More than a TAP gives: 65,535 bytes behind an Ethernet header and tags, and the header.
+const SCRATCH_BYTES: usize = SizeClass::Full.bytes();
+
+/// Frames up to the usual MTU are copied behind their header, which costs less than `writev` does
+/// more than `write`.
+const COPIED_BYTES_MAX: usize = SizeClass::Small.bytes() - HEADROOM_BYTES;
 
 const RECEIVE_FRAMES_MAX: usize = 32;
 const SEND_FRAMES_MAX: usize = 64;
