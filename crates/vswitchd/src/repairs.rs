@@ -86,6 +86,7 @@ impl Repairs {
     }
 
     /// `object` was mended so often that it is mended less often from now on.
+    #[cfg(target_os = "linux")]
     pub(crate) fn contested(&self, mended: Mended, object: &str) {
         let what = format!("{} is undone again and again: repaired less often", mended.name());
         tracing::warn!(object, "{what}");
