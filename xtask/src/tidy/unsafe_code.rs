@@ -11,9 +11,11 @@ use crate::workspace::Package;
 const ALLOWED: &[(&str, &str)] = &[
     ("crates/afpacket/src/sys.rs", "system calls on packet sockets, with arrays of pointers"),
     ("crates/afpacket/tests/allocations.rs", "a global allocator that counts"),
+    ("crates/bench/src/system/mapping.rs", "mmap(2) gives addresses"),
     ("crates/bench/src/system/mmsg.rs", "recvmmsg(2) and sendmmsg(2) take arrays of pointers"),
     ("crates/bench/src/system/ring.rs", "memory that two processes share is mapped"),
     ("crates/bench/src/system/socket.rs", "socket addresses, options and TUNSETIFF go by pointer"),
+    ("crates/bench/src/system/xdp.rs", "AF_XDP: bpf(2), rings and requests go by pointer"),
     ("crates/bpf/tests/linux_packet.rs", "a socket address of the packet family"),
     ("crates/ifctl/src/linux/ioctl.rs", "ioctl(2) takes a pointer"),
     ("crates/probe/src/link/inherited.rs", "a descriptor known by its number is adopted"),

@@ -5,7 +5,7 @@ mod footprint;
 mod guests;
 mod interfaces;
 mod latency;
-mod shared_memory;
+mod next_designs;
 mod streams;
 
 use std::time::Duration;
@@ -152,7 +152,7 @@ pub(crate) fn all(times: Times) -> Vec<Case> {
     cases.extend(guests::cases());
     cases.extend(latency::cases(times));
     cases.extend(footprint::cases(times));
-    cases.extend(shared_memory::cases(times));
+    cases.extend(next_designs::cases(times));
     cases
 }
 

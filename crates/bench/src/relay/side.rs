@@ -12,6 +12,7 @@ use crate::failure::{Failure, Result, Trying as _};
 use crate::load::{FRAME_MAX_BYTES, frame};
 use crate::system::mmsg::Batch;
 use crate::system::socket::{self, Buffers};
+use crate::system::xdp::XdpSocket;
 
 /// What a side of a relay is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(crate) enum SideSpec {
     Shared(PathBuf),
     /// A packet socket on this interface.
     Packet(String),
+    /// `AF_XDP` on this interface.
+    Xdp(String),
     /// The user-space end of this TAP, with virtio-net headers or without.
     Tap { name: String, vnet: bool },
 }
@@ -45,6 +48,7 @@ impl FromStr for SideSpec {
             "stream" => Self::Stream(place.into()),
             "shared" => Self::Shared(place.into()),
             "packet" => Self::Packet(name),
+            "xdp" => Self::Xdp(name),
             "tap" => Self::Tap { name, vnet: false },
             "vnet-tap" => Self::Tap { name, vnet: true },
             _ => return Err(format!("{kind} is no kind of side")),
@@ -70,6 +74,7 @@ pub(super) enum Side {
     Plugged(Socket),
     Stream(Framed),
     Listening(Socket),
+    Xdp(Box<XdpSocket>),
     Tap(File),
 }
 
@@ -83,6 +88,7 @@ pub(super) fn open(spec: &SideSpec) -> Result<Side> {
         SideSpec::Plug { path, own } => Side::Plugged(plug(path, own)?),
         SideSpec::Stream(path) => Side::Listening(listen(path)?),
         SideSpec::Packet(name) => Side::Datagram(socket::open_packet(name, 0)?),
+        SideSpec::Xdp(name) => Side::Xdp(Box::new(XdpSocket::open(name)?)),
         SideSpec::Tap { name, vnet } => Side::Tap(socket::open_tap(name, *vnet)?),
     })
 }
@@ -132,6 +138,7 @@ impl Side {
                 socket.as_fd()
             }
             Self::Stream(framed) => framed.socket.as_fd(),
+            Self::Xdp(socket) => socket.as_fd(),
             Self::Tap(device) => device.as_fd(),
         }
     }
@@ -143,6 +150,7 @@ impl Side {
                 frames.receive(socket.as_fd(), libc::MSG_DONTWAIT)
             }
             Self::Stream(framed) => framed.receive(frames),
+            Self::Xdp(socket) => Ok(socket.receive(frames)),
             Self::Tap(device) => receive_each(device, frames),
             Self::Listening(_) => Ok(0),
         };
@@ -165,6 +173,7 @@ impl Side {
                 frames.send_all(socket.as_fd(), 0..count)
             }
             Self::Stream(framed) => framed.send(frames, count),
+            Self::Xdp(socket) => socket.send(frames, count),
             Self::Tap(device) => {
                 for place in 0..count {
                     // A frame that an interface does not take is lost, as on a wire.

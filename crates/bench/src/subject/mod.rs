@@ -38,6 +38,8 @@ pub(crate) enum Subject {
     },
     /// A bare relay between two stretches of memory that it shares with the ends.
     SharedRelay,
+    /// A bare relay whose end at a bridge is `AF_XDP`.
+    XdpRelay,
     /// A bare relay between TAPs that passes virtio-net headers and big segments through.
     VnetRelay,
     /// `vde_switch`.
@@ -59,6 +61,7 @@ impl Subject {
             Self::VswitchAsked => "vswitch --control".to_owned(),
             Self::Relay { batch } => format!("relay {batch}"),
             Self::SharedRelay => "relay shared memory".to_owned(),
+            Self::XdpRelay => "relay AF_XDP".to_owned(),
             Self::VnetRelay => "relay vnet".to_owned(),
             Self::Vde => "vde_switch".to_owned(),
             Self::KernelBridge => "kernel bridge".to_owned(),
@@ -85,9 +88,10 @@ impl Subject {
             Self::Vswitch => vswitch::start(wiring, programs, &[]),
             Self::VswitchBusy => vswitch::start(wiring, programs, &["--busy-poll"]),
             Self::VswitchAsked => vswitch::start_with_crowd(wiring, programs),
-            Self::Relay { batch } => relay::start(wiring, programs, batch, false),
-            Self::SharedRelay => relay::start(wiring, programs, 32, false),
-            Self::VnetRelay => relay::start(wiring, programs, 32, true),
+            Self::Relay { batch } => relay::start(wiring, programs, batch, relay::Kind::Plain),
+            Self::SharedRelay => relay::start(wiring, programs, 32, relay::Kind::Plain),
+            Self::XdpRelay => relay::start(wiring, programs, 32, relay::Kind::Xdp),
+            Self::VnetRelay => relay::start(wiring, programs, 32, relay::Kind::Vnet),
             Self::Vde => vde::start(wiring),
             Self::KernelBridge => bridge::start(wiring),
             Self::Ovs => ovs::start(wiring),

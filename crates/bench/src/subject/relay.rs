@@ -13,7 +13,18 @@ use crate::system::socket::Buffers;
 /// Room for a TAP's largest frame with its header.
 const TAP_FRAME_BYTES: usize = 65_600;
 
-pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, vnet: bool) -> Result<Rig> {
+/// By what it reaches interfaces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Packet sockets, and TAPs without a header.
+    Plain,
+    /// TAPs with virtio-net headers.
+    Vnet,
+    /// `AF_XDP`.
+    Xdp,
+}
+
+pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind) -> Result<Rig> {
     let mut rig = Rig::empty()?;
     let socket = |number| socket_path(rig.path(), number).display().to_string();
     let (first, second) = (socket(0), socket(1));
@@ -49,12 +60,13 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, vnet: bo
             let name = wiring::join_bridge(&host, "lan", mtu)?;
             let card = wiring::join_bridge(&host, "own", mtu)?;
             wiring::without_offload(&host, &card)?;
-            let command = relay(format!("gram:{first}"), format!("packet:{card}"), frame_bytes);
+            let kind = if by == Kind::Xdp { "xdp" } else { "packet" };
+            let command = relay(format!("gram:{first}"), format!("{kind}:{card}"), frame_bytes);
             rig.process = Some(host.inside(move || ready(command))?);
             rig.places = vec![datagram_at(&rig, 0), Place::Interface { name, namespace: host }];
         }
         Wiring::Taps { mtu, offload } => {
-            let kind = if vnet { "vnet-tap" } else { "tap" };
+            let kind = if by == Kind::Vnet { "vnet-tap" } else { "tap" };
             let command = relay(format!("{kind}:t0"), format!("{kind}:t1"), TAP_FRAME_BYTES);
             let host = Arc::new(Namespace::new()?);
             rig.process = Some(host.inside(move || ready(command))?);

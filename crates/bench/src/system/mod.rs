@@ -1,5 +1,6 @@
 //! This machine: what processes used, namespaces, sockets, programs.
 
+mod mapping;
 pub(crate) mod mmsg;
 pub(crate) mod namespace;
 pub(crate) mod process;
@@ -7,3 +8,4 @@ pub(crate) mod program;
 pub(crate) mod ring;
 pub(crate) mod socket;
 pub(crate) mod usage;
+pub(crate) mod xdp;

@@ -6,11 +6,11 @@
 #![allow(unsafe_code, reason = "memory is mapped, shared and cut into slots")]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr::NonNull;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use super::mapping::Mapping;
 use super::socket::{check, wait_readable};
 
 /// How many frames a ring has room for: a virtio queue's usual size.
@@ -47,23 +47,12 @@ pub(crate) struct Receiver(Ring);
 
 #[derive(Debug)]
 struct Ring {
-    memory: Arc<Memory>,
+    memory: Arc<Mapping>,
     start: usize,
     slot_bytes: usize,
     /// Rung when the other side sleeps.
     bell: OwnedFd,
 }
-
-#[derive(Debug)]
-struct Memory {
-    base: NonNull<u8>,
-    bytes: usize,
-}
-
-// SAFETY: the mapping belongs to no thread; what is in it is reached as `Ring` says.
-unsafe impl Send for Memory {}
-// SAFETY: as above: words are atomics, and a slot is one side's at a time.
-unsafe impl Sync for Memory {}
 
 impl Channel {
     /// Makes the memory and the bells for frames up to `frame_bytes`; this side's view of them, and
@@ -86,7 +75,7 @@ impl Channel {
 
     fn new(descriptors: Descriptors, rings: [usize; 2], frame_bytes: usize) -> io::Result<Self> {
         let [memory, _, other] = &descriptors;
-        let memory = Arc::new(Memory::map(memory.as_fd(), 2 * ring_bytes(frame_bytes))?);
+        let memory = Arc::new(Mapping::of(memory.as_fd(), 0, 2 * ring_bytes(frame_bytes))?);
         let ring = |number: usize| {
             Ok::<_, io::Error>(Ring {
                 memory: Arc::clone(&memory),
@@ -165,21 +154,15 @@ impl Receiver {
 
 impl Ring {
     fn word(&self, at: usize) -> &AtomicU32 {
-        let word = self.pointer(at).cast();
+        let word = self.memory.at(self.start + at, 4).cast();
         // SAFETY: the word is inside the mapping, which lives as long as `self`; it is aligned,
         // since mappings, rings and words begin at multiples of 64; it is only used as an atomic.
         unsafe { AtomicU32::from_ptr(word) }
     }
 
-    fn pointer(&self, at: usize) -> *mut u8 {
-        debug_assert!(self.start + at < self.memory.bytes);
-        // SAFETY: all words and slots of both rings are inside the mapping (`ring_bytes`).
-        unsafe { self.memory.base.as_ptr().add(self.start + at) }
-    }
-
     fn slot(&self, first: u32, place: usize) -> *mut u8 {
         let number = (first as usize + place) % SLOTS as usize;
-        self.pointer(SLOTS_AT + number * self.slot_bytes)
+        self.memory.at(self.start + SLOTS_AT + number * self.slot_bytes, self.slot_bytes)
     }
 
     fn ready(&self) -> u32 {
@@ -214,33 +197,6 @@ impl Ring {
         }
         let rung = nix::unistd::write(&self.bell, &1_u64.to_ne_bytes());
         rung.map(drop).map_err(Into::into)
-    }
-}
-
-impl Memory {
-    fn map(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
-        // SAFETY: a fresh mapping at a place that the kernel chooses; the file is as long.
-        let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_POPULATE,
-                memory.as_raw_fd(),
-                0,
-            )
-        };
-        match NonNull::new(base.cast()) {
-            Some(base) if base.as_ptr() != libc::MAP_FAILED.cast() => Ok(Self { base, bytes }),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: what was mapped, once, and nobody refers to any more.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
 }
 

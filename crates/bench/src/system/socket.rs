@@ -207,7 +207,12 @@ pub(crate) fn set_receive_timeout(socket: &Socket, timeout_ms: u64) -> Result<()
         .trying("set a timeout")
 }
 
-fn set_option<T>(fd: BorrowedFd<'_>, level: i32, name: i32, value: &T) -> io::Result<()> {
+pub(super) fn set_option<T>(
+    fd: BorrowedFd<'_>,
+    level: i32,
+    name: i32,
+    value: &T,
+) -> io::Result<()> {
     let len = len_of(value);
     // SAFETY: the option's value is read from `value`, which is `len` bytes long.
     let done = unsafe {

@@ -1,0 +1,68 @@
+//! What other kinds of port would have: memory that the switch shares with its guests, or with the
+//! kernel. There are no such ports; bare relays beside the switch's ports say what they could bring
+//! at most.
+
+use super::{Bound, Case, Contender, Load, Target, Times};
+use crate::figures::Figure::{CpuMicrosPerFrame, KiloframesPerSecond};
+use crate::subject::{Subject, Wiring};
+use crate::system::socket::Buffers;
+use crate::system::xdp;
+
+pub(super) fn cases(times: Times) -> Vec<Case> {
+    let mut cases: Vec<Case> =
+        [64, 1514, 9014].map(|frame_bytes| shared_memory(times, frame_bytes)).into();
+    for frame_bytes in [64, 1514] {
+        cases.push(by_xdp(times, frame_bytes, (0, 1)));
+        cases.push(by_xdp(times, frame_bytes, (1, 0)));
+    }
+    cases
+}
+
+/// What is told of the first beside another.
+fn beside(index: usize) -> [Target; 2] {
+    [KiloframesPerSecond, CpuMicrosPerFrame]
+        .map(|figure| Target::ratio(figure, &[index], Bound::Open))
+}
+
+fn shared_memory(times: Times, frame_bytes: usize) -> Case {
+    let load = || Load::Saturate(times.saturate(&[(0, 1)], frame_bytes));
+    let datagrams = Wiring::Datagrams {
+        ends: 2,
+        connected: true,
+        buffers: Buffers::Large,
+        idle: 0,
+        frame_bytes,
+    };
+    Case {
+        name: format!("shared-memory-{frame_bytes}"),
+        what: format!("memory shared with both guests, one way, {frame_bytes} B: no port is so"),
+        contenders: vec![
+            Contender::new(Subject::SharedRelay, Wiring::Shared { frame_bytes }, load()),
+            Contender::new(Subject::Vswitch, datagrams, load()).called("datagrams"),
+            Contender::new(Subject::Vswitch, Wiring::Streams, load()).called("streams"),
+        ],
+        targets: [beside(1), beside(2)].concat(),
+        quick: false,
+    }
+}
+
+/// The kernel shares the memory of its frames with the relay, on the bridge's side. Frames of 9014
+/// bytes do not fit.
+fn by_xdp(times: Times, frame_bytes: usize, flow: (usize, usize)) -> Case {
+    let wiring = Wiring::DatagramToBridge { frame_bytes };
+    let contender = |subject| {
+        Contender::new(subject, wiring, Load::Saturate(times.saturate(&[flow], frame_bytes)))
+    };
+    let way = if flow == (0, 1) { "datagrams-to-bridge" } else { "bridge-to-datagrams" };
+    Case {
+        name: format!("xdp-{way}-{frame_bytes}"),
+        what: format!("AF_XDP: {}, one way, {frame_bytes} B", way.replace('-', " ")),
+        contenders: [Subject::XdpRelay, Subject::Vswitch, Subject::Relay { batch: 32 }]
+            .map(contender)
+            .into(),
+        targets: [beside(1), beside(2)].concat(),
+        quick: false,
+    }
+}
+
+const _: () = assert!(xdp::FRAME_MAX_BYTES >= 1514);
