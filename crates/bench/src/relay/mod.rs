@@ -19,7 +19,8 @@ pub(crate) use side::SideSpec;
 /// A relay between two sides; what comes in at one goes out at the other.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// One side: gram:PATH, stream:PATH, shared:PATH, packet:IFNAME, xdp:IFNAME, tap:IFNAME or vnet-tap:IFNAME
+    /// One side: gram:PATH, stream:PATH, shared:PATH, packet:IFNAME, xdp:IFNAME, tap:IFNAME or
+    /// vnet-tap:IFNAME
     pub(crate) a: SideSpec,
     /// The other
     pub(crate) b: SideSpec,

@@ -1,5 +1,5 @@
-//! What a switch could have if its ports were memory that it shares with the guests, as vhost-user's
-//! are: a frame is copied once, and nobody calls the kernel as long as both sides are busy.
+//! What a switch could have if its ports were memory that it shares with the guests, as those of
+//! vhost-user are: a frame is copied once, and nobody calls the kernel as long as both are busy.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd as _, AsRawFd as _};
