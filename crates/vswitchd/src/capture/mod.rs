@@ -137,7 +137,7 @@ impl Capture {
         let end = Instant::now() + wait;
         let before = out.len();
         loop {
-            self.pass_on(out, before + READ_BYTES);
+            self.pass_on(out, before + READ_BYTES, self.clock.now_ns());
             let rest = end.saturating_duration_since(Instant::now());
             if self.is_over || out.len() > before || rest.is_zero() {
                 return !self.is_over;
@@ -153,16 +153,16 @@ impl Capture {
         }
     }
 
-    fn pass_on(&mut self, out: &mut Vec<u8>, until_bytes: usize) {
+    fn pass_on(&mut self, out: &mut Vec<u8>, until_bytes: usize, now_ns: u128) {
         if self.is_over {
             return;
         }
         self.ask_for_counters();
-        let (lanes, clock) = (&mut self.lanes, self.clock);
-        let begin = |out: &mut Vec<u8>| Recording::begin(out, self.snap_bytes, clock.start_ns);
+        let lanes = &mut self.lanes;
+        let begin = |out: &mut Vec<u8>| Recording::begin(out, self.snap_bytes, self.clock.start_ns);
         let recording = self.recording.get_or_insert_with(|| begin(out));
         while out.len() < until_bytes
-            && let Some(at) = next_lane(lanes, clock)
+            && let Some(at) = next_lane(lanes, now_ns)
             && let Some(record) = lanes[at].reader.next()
         {
             recording.write(out, at, &record);
@@ -193,7 +193,7 @@ impl Drop for Capture {
 }
 
 /// The loop whose next record is to be written now.
-fn next_lane(lanes: &mut [Lane], clock: Clock) -> Option<usize> {
+fn next_lane(lanes: &mut [Lane], now_ns: u128) -> Option<usize> {
     let mut earliest: Option<(u64, usize)> = None;
     let mut may_be_earlier = false;
     for (at, lane) in lanes.iter_mut().enumerate() {
@@ -208,8 +208,7 @@ fn next_lane(lanes: &mut [Lane], clock: Clock) -> Option<usize> {
         }
     }
     let (time_ns, at) = earliest?;
-    let is_held_back =
-        may_be_earlier && u128::from(time_ns) + HELD_BACK.as_nanos() > clock.now_ns();
+    let is_held_back = may_be_earlier && u128::from(time_ns) + HELD_BACK.as_nanos() > now_ns;
     (!is_held_back).then_some(at)
 }
 
@@ -277,3 +276,6 @@ impl<P: Poller> Attached for OnLoop<P> {
         tap
     }
 }
+
+#[cfg(test)]
+mod tests;
