@@ -141,3 +141,64 @@ fn statistics<'a>(
         comment,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
+    use pcap_file::pcapng::{Block, PcapNgReader};
+    use vswitch::offload::Offload;
+
+    use super::*;
+
+    /// The `epb_flags` of a frame that goes this way with this work left on it.
+    fn flags_of(direction: Direction, checksum: Checksum, gso: Gso) -> u32 {
+        let mut file = Vec::new();
+        let mut recording = Recording::begin(&mut file, 0, 0);
+        recording.write(&mut file, 0, &Record::Port { port: 3, network: "lan", name: "vm" });
+        let frame = CapturedFrame {
+            port: 3,
+            time_ns: 0,
+            direction,
+            dropped: None,
+            frames: 1,
+            offload: Offload { checksum, gso, ..Offload::NONE },
+            len_bytes: 60,
+            bytes: &[0; 60],
+            lost_before_frames: 0,
+        };
+        recording.write(&mut file, 0, &Record::Frame(frame));
+        let mut reader = PcapNgReader::new(&file[..]).expect("a section");
+        while let Some(block) = reader.next_block() {
+            if let Block::EnhancedPacket(packet) = block.expect("well-formed") {
+                let [EnhancedPacketOption::Flags(flags)] = packet.options[..] else {
+                    panic!("{:?}", packet.options)
+                };
+                return flags;
+            }
+        }
+        panic!("there is no packet");
+    }
+
+    /// draft-ietf-opsawg-pcapng, "Enhanced Packet Block Flags Word", bit 0 the lowest: 0 and 1 are
+    /// the direction (01 inbound, 10 outbound), 9 says that the checksum is not ready, 10 that it
+    /// was found valid, 11 that TCP segmentation is left to do; all others stay 0.
+    #[test]
+    fn the_flags_say_the_direction_and_what_is_left_to_do() {
+        let (not_ready, valid, tcp_segments) = (0x0200, 0x0400, 0x0800);
+        for (direction, way) in [(Direction::In, 0b01), (Direction::Out, 0b10)] {
+            for (checksum, gso, rest) in [
+                (Checksum::Complete, Gso::None, 0),
+                (Checksum::Verified, Gso::None, valid),
+                (Checksum::Unfinished, Gso::None, not_ready),
+                (Checksum::Verified, Gso::TcpV4, valid | tcp_segments),
+                (Checksum::Unfinished, Gso::TcpV4, not_ready | tcp_segments),
+                (Checksum::Unfinished, Gso::TcpV6, not_ready | tcp_segments),
+                // There is no bit for datagrams to be cut.
+                (Checksum::Unfinished, Gso::UdpL4, not_ready),
+            ] {
+                let flags = flags_of(direction, checksum, gso);
+                assert_eq!(flags, way | rest, "{direction:?} {checksum:?} {gso:?}: {flags:#x}");
+            }
+        }
+    }
+}
