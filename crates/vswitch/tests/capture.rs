@@ -49,6 +49,11 @@ enum Order {
         port: usize,
         takes: Offloads,
     },
+    /// A port's link is taken down or up.
+    Link {
+        port: usize,
+        is_up: bool,
+    },
     Remove(usize),
 }
 
@@ -78,6 +83,8 @@ fn any_order() -> impl Strategy<Value = Order> {
         1 => prop_oneof![Just(300_usize), Just(10_500)].prop_map(Order::Steps),
         1 => (port.clone(), prop::sample::select(TAKES.to_vec()))
             .prop_map(|(port, takes)| Order::Takes { port, takes }),
+        3 => (port.clone(), prop::bool::weighted(0.6))
+            .prop_map(|(port, is_up)| Order::Link { port, is_up }),
         1 => port.prop_map(Order::Remove),
     ]
 }
@@ -96,6 +103,10 @@ fn frame(port: usize, order: &Order) -> Option<(usize, Unfinished)> {
     let example = Shape::any(*seed, if *whole { 1400 } else { 20_000 }).build();
     let offload = if *whole { Offload::NONE } else { example.offload };
     Some((*at, (addressed(example.bytes, *to, *from), offload)))
+}
+
+fn place_of(port: usize) -> PortIndex {
+    PortIndex(u16::try_from(port).unwrap())
 }
 
 /// Does what is ordered; after each step of it `look` is called.
@@ -118,8 +129,12 @@ fn act(bench: &mut Bench, orders: &[Order], mut look: impl FnMut()) -> Outcome {
                     look();
                 }
             }
+            Order::Link { port, is_up } => {
+                let is_there = bench.switch().set_link(place_of(port), is_up);
+                assert_eq!(is_there, !removed[port]);
+            }
             Order::Remove(port) => {
-                let index = PortIndex(u16::try_from(port).unwrap());
+                let index = place_of(port);
                 if let Some(counters) = bench.switch().remove(index) {
                     removed[port] = true;
                     outcome.counters[port] = counters;
