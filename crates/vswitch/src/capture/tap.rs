@@ -55,8 +55,10 @@ pub(crate) struct Shown<'a> {
 #[derive(Debug)]
 struct TappedPort {
     number: u32,
-    network: Box<str>,
-    name: Box<str>,
+    /// Its network's name, and right behind it its own, as they are told: the ring may be full for
+    /// many frames, each of which has it tried again.
+    names: Box<str>,
+    network_bytes: u32,
     /// It is told of only where it drops.
     only_drops: bool,
     /// The reader knows it.
@@ -208,10 +210,11 @@ impl TapSettings {
 
 impl TappedPort {
     fn new(number: u32, names: &PortNames<'_>) -> Self {
+        let network = cut(names.network);
         Self {
             number,
-            network: cut(names.network).into(),
-            name: cut(names.name).into(),
+            names: [network, cut(names.name)].concat().into(),
+            network_bytes: u32::try_from(network.len()).unwrap_or(0),
             only_drops: names.is_trunk,
             is_told: false,
             counters: TapCounters::default(),
@@ -232,9 +235,7 @@ impl TappedPort {
     #[cold]
     fn put_names(&self, ring: &mut RingWriter, time_ns: u64) -> bool {
         let head = Head::new(Kind::Port, self.number, time_ns);
-        let network_bytes = u32::try_from(self.network.len()).unwrap_or(0);
-        let body = [self.network.as_bytes(), self.name.as_bytes()].concat();
-        ring.put_other(Head { len_bytes: network_bytes, ..head }, &body)
+        ring.put_other(Head { len_bytes: self.network_bytes, ..head }, self.names.as_bytes())
     }
 
     fn tell_counters(&mut self, kind: Kind, ring: &mut RingWriter, time_ns: u64) {

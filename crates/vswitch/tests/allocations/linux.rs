@@ -199,6 +199,27 @@ fn captured() {
     assert!(few.lost_frames > 0 && least.captured_frames() > few.captured_frames());
 }
 
+/// A ring that was full before all ports were told of: each frame at one of the others has that
+/// tried again.
+#[test]
+fn captured_by_a_ring_without_room_for_a_ports_name() {
+    let mut rig = Rig::new();
+    let told = RING_BYTES_MIN / 1024;
+    let mut port = |name: usize| rig.datagram(&format!("{name:x<1024}"));
+    let _others: Vec<_> = (0..told).map(&mut port).collect();
+    let (mut a, mut b) = (port(told), port(told + 1));
+    let settings = TapSettings { ring_bytes: RING_BYTES_MIN, ..TapSettings::default() };
+    let (tap, mut reader) = tap(settings).unwrap();
+    rig.switch.attach_tap(tap, SystemTime::now()).expect("there are none");
+    assert_path("captured without room for a name", &mut rig, &mut a, &mut b);
+    let mut ports = 0;
+    while let Some(record) = reader.next() {
+        assert!(matches!(record, Record::Port { name, .. } if name.len() == 1024), "{record:?}");
+        ports += 1;
+    }
+    assert!((1..told).contains(&ports), "{ports}");
+}
+
 fn last_counters(reader: &mut TapReader) -> TapCounters {
     let mut sum = TapCounters::default();
     while let Some(record) = reader.next() {
