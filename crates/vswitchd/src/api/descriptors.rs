@@ -247,22 +247,33 @@ pub fn pass(path: &Path, request: &PassRequest, socket: Option<&OwnedFd>) -> io:
     connection.set_read_timeout(Some(ANSWER_PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    let sent = send_piece(&connection, &line, socket)?;
-    connection.write_all(&line[sent..])?;
+    let sent = send_piece(&connection, &line, socket).map_err(closed)?;
+    connection.write_all(&line[sent..]).map_err(closed)?;
     let mut answer = Vec::new();
     let mut card = None;
     while !answer.ends_with(b"\n") {
         let mut piece = [0; 1024];
-        let (len, sockets) = receive_piece(&connection, &mut piece)?;
+        let (len, sockets) = receive_piece(&connection, &mut piece).map_err(closed)?;
         card = sockets.into_iter().next().or(card);
         answer.extend_from_slice(&piece[..len]);
         if len == 0 || answer.len() > LINE_BYTES_MAX {
-            let what = "the switch closed the connection (it may have too many, or have ended)";
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+            return Err(closed(io::ErrorKind::ConnectionReset.into()));
         }
     }
     if let Ok(ErrorReply { error }) = serde_json::from_slice(&answer) {
         return Err(io::Error::other(error));
     }
     Ok(Passed { reply: serde_json::from_slice(&answer)?, card, connection })
+}
+
+/// Says what it means that a connection is at its end; the system says it as it likes, by whether
+/// that was before the line was written, before it was read, or later.
+fn closed(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+            let what = "the switch closed the connection (it may have too many, or have ended)";
+            io::Error::new(io::ErrorKind::UnexpectedEof, what)
+        }
+        _ => error,
+    }
 }

@@ -64,7 +64,13 @@ fn is_member(uid: Uid, gid: Gid) -> bool {
     let (Ok(Some(user)), Ok(Some(group))) = (User::from_uid(uid), Group::from_gid(gid)) else {
         return false;
     };
-    user.gid == gid || group.mem.contains(&user.name)
+    has_member(&group, &user.name, user.gid)
+}
+
+/// Whether a group has a user whose own group is `own`: the list does not name those whose own it
+/// is.
+fn has_member(group: &Group, user: &str, own: Gid) -> bool {
+    own == group.gid || group.mem.iter().any(|member| member == user)
 }
 
 #[cfg(test)]
@@ -90,6 +96,47 @@ mod tests {
         let closed = Rights { readers: None, ..rights };
         assert_eq!(closed.of_user(uid(1001), gid(50), in_list), Right::None);
         assert!(!is_member(uid(4_000_000), gid(4_000_000)), "nobody is no member of nothing");
+    }
+
+    #[test]
+    fn a_group_has_those_that_it_names_and_those_whose_own_it_is() {
+        let gid = Gid::from_raw;
+        let group = |number, members: &[&str]| Group {
+            name: "kvm".to_owned(),
+            passwd: std::ffi::CString::default(),
+            gid: gid(number),
+            mem: members.iter().map(|&member| member.to_owned()).collect(),
+        };
+        let (empty, full) = (group(50, &[]), group(50, &["eva", "adam"]));
+        for (group, user, own, is_member) in [
+            (&full, "eva", 1000, true),
+            (&full, "adam", 1001, true),
+            (&full, "kain", 1002, false),
+            (&full, "ada", 1003, false),
+            (&full, "kvm", 1004, false),
+            (&full, "kain", 50, true),
+            (&empty, "eva", 1000, false),
+            (&empty, "eva", 50, true),
+        ] {
+            assert_eq!(has_member(group, user, gid(own)), is_member, "{user}:{own} in {group:?}");
+        }
+    }
+
+    /// Of all that this machine's own list has, by the words of the list.
+    #[test]
+    fn the_systems_list_is_asked() {
+        let root = User::from_uid(Uid::from_raw(0)).expect("a list").expect("root");
+        assert!(is_member(root.uid, root.gid), "root in its own group");
+        let list = std::fs::read_to_string("/etc/group").expect("a list");
+        for line in list.lines().filter(|line| !line.starts_with('#')) {
+            let [_, _, gid, members] = line.split(':').collect::<Vec<_>>()[..] else { continue };
+            let Ok(gid) = gid.parse().map(Gid::from_raw) else { continue };
+            let names: Vec<_> = members.split(',').collect();
+            assert_eq!(is_member(root.uid, gid), root.gid == gid || names.contains(&"root"));
+            for user in names.into_iter().filter_map(|name| User::from_name(name).ok().flatten()) {
+                assert!(is_member(user.uid, gid), "{} in {line}", user.name);
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! Many clients, and clients that do not behave.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::thread::Uid;
 use vswitchd::api::client::Client;
-use vswitchd::api::wire::{AddressesReply, StatsReply};
+use vswitchd::api::pass;
+use vswitchd::api::wire::{AddressesReply, PassRequest, StatsReply};
 
 use crate::common::controlled::Controlled;
 use crate::common::{PATIENCE, Vm, greet, station};
@@ -80,6 +85,106 @@ fn there_are_only_so_many_connections() {
     let answered =
         testkit::wait_until(PATIENCE, || of.client.get::<serde_json::Value>("/v1/status").is_ok());
     assert!(answered, "there is room again");
+}
+
+/// How many ports may be held.
+const HELD_MAX: usize = 1024;
+
+/// As many descriptors as this process may have: on some systems it begins with few.
+fn take_all_descriptors() -> u64 {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    most
+}
+
+/// Whether the switch closes a connection without a word; not, when it answers what it was asked.
+fn is_closed(stream: &mut UnixStream) -> bool {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // It may be closed by then.
+    let _ = stream.write_all(b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n");
+    // An end with something unread is told as an error.
+    match stream.read(&mut [0]) {
+        Ok(len) => len == 0,
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => true,
+        Err(error) => panic!("neither an answer nor an end: {error}"),
+    }
+}
+
+/// Ports that are held by their connection have their bound. The next is told so; who is there goes
+/// on, and so does the control socket.
+#[test]
+fn there_are_only_so_many_held_ports() {
+    // A client's connection and card, and the other ends of both.
+    if take_all_descriptors() < 5 * HELD_MAX as u64 {
+        testkit::skip("a process may have too few descriptors here");
+        return;
+    }
+    let of = Controlled::start(1, &["p0=unixgram:DIR/p0", "p1=unixgram:DIR/p1"]);
+    let vms = [Vm::plug_in(of.dir.path(), 0), Vm::plug_in(of.dir.path(), 1)];
+    greet(&vms);
+    let hold = || pass(&of.path("c.fd"), &PassRequest { hold: true, ..<_>::default() }, None);
+    let mut held: Vec<_> = (0..HELD_MAX).map(|_| hold().expect("a card")).collect();
+    let refused = hold().expect_err("there are too many").to_string();
+    let what = "the switch closed the connection (it may have too many, or have ended)";
+    assert_eq!(refused, what);
+    assert_eq!(of.ports().len(), 2 + HELD_MAX);
+    for number in 0..100 {
+        vms[0].send(station(1), number, 100);
+        assert_eq!(vms[1].receive(), (station(0), number));
+    }
+    let gone = held.swap_remove(7).reply.port;
+    let has_room = testkit::wait_until(PATIENCE, || hold().map(|one| held.push(one)).is_ok());
+    assert!(has_room, "{gone} is gone, and nobody gets its place");
+    assert_eq!(of.ports().len(), 2 + HELD_MAX);
+    drop(held);
+    assert!(testkit::wait_until(PATIENCE, || of.ports() == ["p0", "p1"]), "{:?}", of.ports());
+}
+
+/// Who may only look fills the places of those who look, at both sockets, and no others.
+#[test]
+fn who_only_looks_keeps_out_nobody_who_changes_something() {
+    const LOOKERS_MAX: usize = 256;
+    if !nix::unistd::Uid::effective().is_root() {
+        testkit::skip("to become another user takes root");
+        return;
+    }
+    take_all_descriptors();
+    let of = Controlled::start(1, &["p0=unixgram:DIR/p0", "p1=unixgram:DIR/p1"]);
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(of.dir.path(), open).unwrap();
+    let vms = [Vm::plug_in(of.dir.path(), 0), Vm::plug_in(of.dir.path(), 1)];
+    greet(&vms);
+    let (http, descriptors) = (of.path("c"), of.path("c.fd"));
+    std::thread::scope(|scope| {
+        // Either end is dropped when its thread panics, and the other thread goes on.
+        let (full, is_full) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        scope.spawn(move || {
+            // From here on this thread is somebody else's, but for its group.
+            let reader = Some(Uid::from_raw(4_000_001));
+            rustix::thread::set_thread_res_uid(reader, reader, reader).expect("root may");
+            let look = || UnixStream::connect(&http).expect("a connection");
+            let mut looking: Vec<UnixStream> = (0..LOOKERS_MAX).map(|_| look()).collect();
+            assert!(is_closed(&mut look()), "one too many");
+            let idle = || UnixStream::connect(&descriptors).expect("a connection");
+            let idle: Vec<UnixStream> = (0..=HELD_MAX).map(|_| idle()).collect();
+            full.send(()).unwrap();
+            may_go_on.recv().expect("nothing is wrong there");
+            assert!(!is_closed(&mut looking[0]), "who is there is answered");
+            looking.pop();
+            assert!(testkit::wait_until(PATIENCE, || !is_closed(&mut look())), "room again");
+            drop(idle);
+        });
+        is_full.recv().expect("it got so far");
+        assert_eq!(of.ports(), ["p0", "p1"]);
+        let given = pass(&of.path("c.fd"), &PassRequest::default(), None).expect("a card");
+        assert_eq!(of.ports(), ["p0", "p1", &given.reply.port]);
+        for number in 0..100 {
+            vms[0].send(station(1), number, 100);
+            assert_eq!(vms[1].receive(), (station(0), number));
+        }
+        go_on.send(()).unwrap();
+    });
 }
 
 /// All addresses are told, in pages, on one loop and on two.
