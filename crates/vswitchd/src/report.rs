@@ -1,6 +1,7 @@
 //! What the service tells, in words for programs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -168,6 +169,13 @@ pub enum InterfaceRole {
     Member,
     /// The interface by which the switch sends and receives.
     SwitchEnd,
+}
+
+/// As it stands in JSON.
+impl fmt::Display for InterfaceRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// A port at the start.

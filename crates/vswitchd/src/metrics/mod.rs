@@ -42,9 +42,6 @@ pub enum Format {
     OpenMetrics,
 }
 
-/// The `Content-Type` of what [`render`] makes.
-pub const CONTENT_TYPE: &str = Format::Text.content_type();
-
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
 impl Format {

@@ -8,7 +8,7 @@ use super::scope::Read::{Counter, Gauge, Info};
 use super::scope::{Metric, Scope};
 use crate::config::{UPLINK_NAME, UplinkSpec};
 use crate::repairs::Mended;
-use crate::report::{InterfaceReport, InterfaceRole, ReadyNetwork, UplinkState};
+use crate::report::{InterfaceReport, ReadyNetwork, UplinkState};
 
 static BUILD: Scope<&'static str, 1> = Scope {
     labels: ["version"],
@@ -89,7 +89,7 @@ static REPAIRS: Scope<(Mended, u64), 1> = Scope {
 static INTERFACES: Scope<(String, InterfaceReport), 3> = Scope {
     labels: ["network", "interface", "role"],
     of: |(network, interface)| {
-        [network.clone(), interface.name.clone(), role(interface.role).to_owned()]
+        [network.clone(), interface.name.clone(), interface.role.to_string()]
     },
     metrics: &[Metric(
         "vswitch_interface_mtu_bytes",
@@ -144,12 +144,4 @@ fn attachments(of: &ReadyNetwork) -> impl Iterator<Item = Attachment> {
 
 fn interfaces(of: &ReadyNetwork) -> impl Iterator<Item = (String, InterfaceReport)> {
     of.interfaces.iter().map(|interface| (of.network.clone(), interface.clone()))
-}
-
-const fn role(of: InterfaceRole) -> &'static str {
-    match of {
-        InterfaceRole::Bridge => "bridge",
-        InterfaceRole::Member => "member",
-        InterfaceRole::SwitchEnd => "switch_end",
-    }
 }
