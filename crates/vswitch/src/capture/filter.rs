@@ -48,12 +48,6 @@ impl Filter {
         Ok(Self(program))
     }
 
-    /// The program.
-    #[must_use]
-    pub fn program(&self) -> &Program {
-        &self.0
-    }
-
     /// How many bytes of a frame are kept; `None` when the frame is not.
     pub(super) fn kept_bytes(&self, frame: &[u8]) -> Option<usize> {
         let metadata = Metadata::ethernet(frame);
