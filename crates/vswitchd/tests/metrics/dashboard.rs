@@ -113,6 +113,24 @@ fn panels_name_labels_that_are_there() {
     }
 }
 
+/// A quantile of two switches' buckets together is neither's.
+#[test]
+fn quantiles_of_several_switches_do_not_mix() {
+    let dashboard = dashboard();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut quantiles = 0;
+    for target in panels.iter().flat_map(|panel| panel["targets"].as_array()).flatten() {
+        let (query, legend) = (&target["expr"], &target["legendFormat"]);
+        let (query, legend) = (query.as_str().unwrap(), legend.as_str().unwrap());
+        if query.starts_with("histogram_quantile(") {
+            quantiles += 1;
+            assert!(query.contains(" by (instance, "), "{query}");
+            assert!(legend.contains("{{instance}}"), "{legend}");
+        }
+    }
+    assert!(quantiles > 3, "{quantiles}");
+}
+
 #[test]
 fn panels_are_told_apart() {
     let dashboard = dashboard();
