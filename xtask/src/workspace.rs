@@ -116,9 +116,9 @@ impl Workspace {
         if !output.status.success() {
             return Err(Failure::new(&what, output.status));
         }
-        let messages = String::from_utf8_lossy(&output.stdout);
-        executable_of(&messages, name)
-            .ok_or_else(|| Failure::new(&what, "cargo did not say where the program is"))
+        let mut built = executables(&String::from_utf8_lossy(&output.stdout)).into_iter();
+        let program = built.find_map(|(of, program)| (of == name).then_some(program));
+        program.ok_or_else(|| Failure::new(&what, "cargo did not say where the program is"))
     }
 }
 
@@ -157,13 +157,14 @@ impl Dependency {
     }
 }
 
-/// Finds the program `name` among the messages of `cargo build --message-format json`.
-fn executable_of(messages: &str, name: &str) -> Option<PathBuf> {
-    messages.lines().find_map(|line| {
+/// All programs among the messages of `cargo build --message-format json`, and where they lie.
+pub(crate) fn executables(messages: &str) -> Vec<(String, PathBuf)> {
+    let executable = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;
-        let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
-        is_it.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
-    })
+        let name = message["target"]["name"].as_str()?;
+        Some((name.to_owned(), PathBuf::from(message["executable"].as_str()?)))
+    };
+    messages.lines().filter_map(executable).collect()
 }
 
 /// The cargo that called us, so that the toolchain stays the same.
@@ -216,13 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_program_and_not_the_library_of_the_same_name() {
+    fn programs_are_found_and_not_the_library_of_the_same_name() {
         let messages = concat!(
             r#"{"reason":"compiler-artifact","target":{"name":"v"},"executable":null}"#,
             "\nnot JSON\n",
             r#"{"reason":"compiler-artifact","target":{"name":"v"},"executable":"/t/debug/v"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"w"},"executable":"/t/debug/w"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
         );
-        assert_eq!(executable_of(messages, "v"), Some("/t/debug/v".into()));
-        assert_eq!(executable_of(messages, "w"), None);
+        let program = |name: &str| (name.to_owned(), PathBuf::from("/t/debug").join(name));
+        assert_eq!(executables(messages), [program("v"), program("w")]);
     }
 }

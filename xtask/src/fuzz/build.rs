@@ -1,14 +1,11 @@
 //! How the targets are built: with what tells libFuzzer which code an input reached.
 
-use std::path::PathBuf;
 use std::process::Stdio;
-
-use serde_json::Value;
 
 use super::target::Target;
 use crate::failure::{Failure, Result};
 use crate::tools;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, executables};
 
 /// A counter at each edge, a table of where those are, and a call at each comparison. They are
 /// LLVM's and no sanitizer's, so that a stable compiler has them.
@@ -41,39 +38,11 @@ pub(super) fn programs(workspace: &Workspace) -> Result<Vec<Target>> {
     if !output.status.success() {
         return Err(Failure::new(what, output.status));
     }
-    let mut targets = executables(&String::from_utf8_lossy(&output.stdout));
+    let built = executables(&String::from_utf8_lossy(&output.stdout)).into_iter();
+    let mut targets: Vec<_> = built.map(|(name, program)| Target { name, program }).collect();
     targets.sort_by(|a, b| a.name.cmp(&b.name));
     match targets.is_empty() {
         true => Err(Failure::new(what, "cargo did not say where they are")),
         false => Ok(targets),
-    }
-}
-
-/// All programs among the messages of `cargo build --message-format json`.
-fn executables(messages: &str) -> Vec<Target> {
-    let program = |line: &str| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        Some(Target {
-            name: message["target"]["name"].as_str()?.to_owned(),
-            program: PathBuf::from(message["executable"].as_str()?),
-        })
-    };
-    messages.lines().filter_map(program).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_are_found_among_cargos_messages() {
-        let messages = concat!(
-            r#"{"reason":"compiler-artifact","target":{"name":"lib"},"executable":null}"#,
-            "\nno JSON\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"a"},"executable":"/t/a"}"#,
-            "\n",
-            r#"{"reason":"build-finished","success":true}"#,
-        );
-        assert_eq!(executables(messages), [Target { name: "a".into(), program: "/t/a".into() }]);
     }
 }
