@@ -150,7 +150,7 @@ impl Side {
                 frames.receive(socket.as_fd(), libc::MSG_DONTWAIT)
             }
             Self::Stream(framed) => framed.receive(frames),
-            Self::Xdp(socket) => Ok(socket.receive(frames)),
+            Self::Xdp(socket) => socket.receive(frames),
             Self::Tap(device) => receive_each(device, frames),
             Self::Listening(_) => Ok(0),
         };

@@ -111,9 +111,11 @@ pub(crate) struct Programs {
     pub(crate) guest: Option<Image>,
 }
 
-/// Something wired and running. All of it goes when this is dropped, the processes first.
+/// Something wired and running. All of it goes when this is dropped, from the first to the last.
 #[derive(Debug)]
 pub(crate) struct Rig {
+    /// Who asks the switch while it is measured, and is to be gone before it.
+    crowd: Option<crowd::Crowd>,
     /// The process that is measured; a kernel's bridge has none.
     pub(crate) process: Option<Process>,
     /// Other processes, such as what plugs a namespace into a socket.
@@ -126,8 +128,6 @@ pub(crate) struct Rig {
     pub(crate) guests: Option<Guests>,
     /// Namespaces that nobody else holds.
     keep: Vec<Arc<Namespace>>,
-    /// Who asks the switch while it is measured.
-    crowd: Option<crowd::Crowd>,
     directory: tempfile::TempDir,
 }
 

@@ -49,7 +49,8 @@ impl Mapping {
     /// # Panics
     /// When they are not inside.
     pub(super) fn at(&self, at: usize, len: usize) -> *mut u8 {
-        assert!(at + len <= self.bytes, "{at} + {len} of {} bytes", self.bytes);
+        let is_inside = at.checked_add(len).is_some_and(|end| end <= self.bytes);
+        assert!(is_inside, "{at} + {len} of {} bytes", self.bytes);
         // SAFETY: inside the mapping, as has just been seen.
         unsafe { self.base.as_ptr().add(at) }
     }

@@ -235,16 +235,24 @@ mod tests {
 
     const FRAMES: u32 = 20_000;
 
+    /// Sleeps, and sees that it is woken.
+    fn sleep_well(bell: BorrowedFd<'_>) {
+        let rung = wait_readable([bell], 20_000).expect("a wait");
+        assert!(rung[0], "nobody rang");
+        sleep([bell], 0).expect("a bell");
+    }
+
     #[test]
     fn what_is_sent_arrives_in_order_and_both_sides_sleep() {
         let (mut here, given) = Channel::create(100).unwrap();
         let mut there = Channel::open(given, 100).unwrap();
         let sending = std::thread::spawn(move || {
-            let mut sent = 0;
+            let (mut sent, mut slept) = (0, 0);
             while sent < FRAMES {
                 if there.sender.free() == 0 {
                     if there.sender.may_sleep() {
-                        sleep([there.bell()], -1).unwrap();
+                        sleep_well(there.bell());
+                        slept += 1;
                     }
                     continue;
                 }
@@ -253,13 +261,17 @@ mod tests {
                 there.sender.publish(1).unwrap();
                 sent += 1;
             }
+            slept
         });
-        let mut next = 0;
+        // So that the other side finds no room.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let (mut next, mut slept) = (0, 0);
         while next < FRAMES {
             let ready = here.receiver.ready();
             if ready == 0 {
                 if here.receiver.may_sleep() {
-                    sleep([here.bell()], -1).unwrap();
+                    sleep_well(here.bell());
+                    slept += 1;
                 }
                 continue;
             }
@@ -271,7 +283,8 @@ mod tests {
             }
             here.receiver.release(ready).unwrap();
         }
-        sending.join().unwrap();
+        let sender_slept = sending.join().unwrap();
+        assert!(sender_slept > 0 && slept > 0, "{sender_slept} and {slept}");
         assert_eq!(here.sender.free(), SLOTS as usize);
     }
 }

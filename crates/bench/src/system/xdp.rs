@@ -83,7 +83,7 @@ impl XdpSocket {
     }
 
     /// Takes what is there, at most one batch.
-    pub(crate) fn receive(&mut self, frames: &mut Batch) -> usize {
+    pub(crate) fn receive(&mut self, frames: &mut Batch) -> io::Result<usize> {
         let mut place = 0;
         while place < frames.frames()
             && let Some(arrived) = self.receive.take()
@@ -103,9 +103,9 @@ impl XdpSocket {
         self.receive.release();
         self.fill.publish();
         if self.fill.wants_a_call() {
-            self.call(libc::SYS_recvfrom);
+            self.call(libc::SYS_recvfrom)?;
         }
-        place
+        Ok(place)
     }
 
     /// Sends the first `count` frames, and waits until the kernel has them.
@@ -115,7 +115,7 @@ impl XdpSocket {
                 self.reap();
                 match self.idle.pop() {
                     Some(chunk) => break chunk,
-                    None => self.push_out(),
+                    None => self.push_out()?,
                 }
             };
             let frame = frames.frame(place);
@@ -128,21 +128,27 @@ impl XdpSocket {
         }
         self.transmit.publish();
         while !self.transmit.is_taken() {
-            self.push_out();
+            self.push_out()?;
         }
         Ok(())
     }
 
     /// Has the kernel send.
-    fn push_out(&self) {
-        self.call(libc::SYS_sendto);
+    fn push_out(&self) -> io::Result<()> {
+        self.call(libc::SYS_sendto)
     }
 
-    /// Both calls do their work without a message; whether there was any shows in the rings.
-    fn call(&self, number: libc::c_long) {
+    /// Both calls do their work without a message; what they did shows in the rings.
+    fn call(&self, number: libc::c_long) -> io::Result<()> {
         let (socket, nothing, flags) = (self.socket.as_raw_fd(), 0_usize, libc::MSG_DONTWAIT);
         // SAFETY: no address, no message, no length: the kernel reads and writes nothing.
-        unsafe { libc::syscall(number, socket, nothing, nothing, flags, nothing, nothing) };
+        let done =
+            unsafe { libc::syscall(number, socket, nothing, nothing, flags, nothing, nothing) };
+        let Err(error) = check(i32::try_from(done).unwrap_or(-1)) else { return Ok(()) };
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::EBUSY | libc::ENOBUFS | libc::EINTR) => Ok(()),
+            _ => Err(error),
+        }
     }
 
     fn reap(&mut self) {
@@ -195,7 +201,8 @@ impl<T: Copy> Ring<T> {
         self.mapping.at(at, size_of::<T>()).cast()
     }
 
-    /// Puts an entry; there are never more than the ring holds, since chunks are fewer.
+    /// Puts an entry. There are never more than the ring holds: as many chunks are received into,
+    /// and as many are sent, as it has entries.
     fn put(&mut self, entry: T) {
         // SAFETY: the entry is this side's until it is published; plain integers.
         unsafe { self.entry().write(entry) };

@@ -1,8 +1,8 @@
 //! The content of transfers: bytes that depend on their place alone.
 //!
-//! The pattern repeats after [`PERIOD`] bytes, a prime number, so bytes displaced by a frame, a
-//! window or a buffer of any usual size are seen. Byte `i` (`i < PERIOD`) is bits 24–31 of
-//! `(i + 1) * 2654435761` modulo 2^32.
+//! The pattern repeats after [`PERIOD`] bytes, a prime number, and eight bytes in a row stand
+//! nowhere in it twice, so bytes displaced by anything but whole periods are seen. Byte `i`
+//! (`i < PERIOD`) is the lowest of MurmurHash3's last step for 32 bits (`fmix32`) on `i`.
 
 use std::sync::LazyLock;
 
@@ -46,13 +46,22 @@ fn ahead(offset: u64) -> &'static [u8] {
     &TABLE[start..]
 }
 
-static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let byte = |index: u32| (index + 1).wrapping_mul(2_654_435_761).to_be_bytes()[0];
-    (0..).take(PERIOD).map(byte).collect()
-});
+static TABLE: LazyLock<Vec<u8>> =
+    LazyLock::new(|| (0..).take(PERIOD).map(|index| fmix32(index).to_le_bytes()[0]).collect());
+
+/// Spreads each bit over all.
+const fn fmix32(mut bits: u32) -> u32 {
+    bits ^= bits >> 16;
+    bits = bits.wrapping_mul(0x85eb_ca6b);
+    bits ^= bits >> 13;
+    bits = bits.wrapping_mul(0xc2b2_ae35);
+    bits ^ bits >> 16
+}
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -78,5 +87,13 @@ mod tests {
             fill(offset, &mut bytes);
             prop_assert!(mismatch(offset + by, &bytes).is_some());
         }
+    }
+
+    #[test]
+    fn eight_bytes_in_a_row_stand_nowhere_twice() {
+        let mut twice_around = vec![0; PERIOD + 7];
+        fill(0, &mut twice_around);
+        let places: HashSet<&[u8]> = twice_around.windows(8).collect();
+        assert_eq!(places.len(), PERIOD);
     }
 }

@@ -25,11 +25,16 @@ use super::served::{Refusal, RefusalKind};
 use crate::events::Event;
 
 /// How many connections there are at once of those who may change something, of those who look, and
-/// of those who read metrics over TCP; more are closed at once. Whoever only looks cannot keep out
-/// who has to change something.
+/// of those who read metrics over TCP; more are closed. Whoever only looks cannot keep out who has
+/// to change something.
 const CHANGERS_MAX: usize = 256;
 const LOOKERS_MAX: usize = 256;
 const METRICS_MAX: usize = 32;
+
+/// Connections without a place have so long until one is free, and so many of each kind wait at
+/// once: a client that connects anew for each request comes before its last connection's end.
+const PLACE_PATIENCE: Duration = Duration::from_secs(1);
+const WAITING_MAX: usize = 256;
 
 /// How many descriptors are passed at once, ports held by their connection included.
 const PASSERS_MAX: usize = 1024;
@@ -100,12 +105,17 @@ impl Connections {
 
 async fn serve_http(listener: UnixListener, rights: Rights, api: Api) {
     let router = routes::router(api);
-    let (changers, lookers) = (slots(CHANGERS_MAX), slots(LOOKERS_MAX));
+    let (changers, lookers) = (Places::new(CHANGERS_MAX), Places::new(LOOKERS_MAX));
     loop {
         let Some((stream, right)) = accept(&listener, rights).await else { continue };
-        let slots = if right == Right::Change { &changers } else { &lookers };
-        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { continue };
-        tokio::spawn(serve_connection(stream, router.clone(), right, slot));
+        let places = if right == Right::Change { &changers } else { &lookers };
+        let Some(place) = places.next() else { continue };
+        let router = router.clone();
+        tokio::spawn(async move {
+            if let Some(slot) = place.await {
+                serve_connection(stream, router, right, slot).await;
+            }
+        });
     }
 }
 
@@ -145,6 +155,37 @@ async fn remove_ended(api: Api) {
             Ok(false) => {}
             Err(_) => return,
         }
+    }
+}
+
+/// Places for connections of one kind, and for some that wait for one.
+struct Places {
+    free: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self { free: slots(most), waiting: slots(WAITING_MAX) }
+    }
+
+    /// A place, as soon as there is one; `None` at once when too many wait already, and then when
+    /// none came free in time.
+    fn next(&self) -> Option<impl Future<Output = Option<OwnedSemaphorePermit>> + use<>> {
+        let free = Arc::clone(&self.free);
+        let taken = Arc::clone(&free).try_acquire_owned().ok();
+        let waits = match taken {
+            Some(_) => None,
+            None => Some(Arc::clone(&self.waiting).try_acquire_owned().ok()?),
+        };
+        Some(async move {
+            if taken.is_some() {
+                return taken;
+            }
+            let place = tokio::time::timeout(PLACE_PATIENCE, free.acquire_owned()).await;
+            drop(waits);
+            place.ok()?.ok()
+        })
     }
 }
 
@@ -212,3 +253,28 @@ async fn answer(
 /// No answer begins later: the system may take its time to give an interface, and a client may send
 /// a body that never ends.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_no_place_waits_for_one_and_not_for_ever() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let places = Places::new(1);
+            let first = places.next().expect("nobody waits").await.expect("a place");
+            let second = places.next().expect("nobody waits");
+            let waiting: Vec<_> = (1..WAITING_MAX).map(|_| places.next().expect("room")).collect();
+            assert!(places.next().is_none(), "too many wait");
+            drop(waiting);
+            let second = tokio::spawn(second);
+            tokio::task::yield_now().await;
+            assert!(!second.is_finished());
+            drop(first);
+            let second = second.await.expect("it lives").expect("the place that is free");
+            assert!(places.next().expect("nobody waits").await.is_none(), "not for ever");
+            drop(second);
+        });
+    }
+}

@@ -207,7 +207,7 @@ async fn plug(line: Line, right: Right, api: &Api) -> Result<Plugged, Refusal> {
         serde_json::from_slice(&line.bytes).map_err(|error| malformed(error.to_string()))?
     };
     if let Some(name) = request.name.as_ref().filter(|name| !is_name(name)) {
-        return Err(malformed(format!("\"{name}\" is no name ({NAME_RULE})")));
+        return Err(malformed(format!("{name:?} is no name ({NAME_RULE})")));
     }
     let mac = request.mac.as_deref().map(station).transpose().map_err(malformed)?;
     let (ours, theirs) = match line.socket {

@@ -564,7 +564,7 @@ pub(super) fn malformed(error: impl std::fmt::Display) -> Refusal {
 /// What a client asks for, if a client may.
 fn port_spec(wanted: AddPort) -> Answer<PortSpec> {
     if !is_name(&wanted.name) {
-        return Err(malformed(format!("\"{}\" is no name ({NAME_RULE})", wanted.name)));
+        return Err(malformed(format!("{:?} is no name ({NAME_RULE})", wanted.name)));
     }
     let attachment: Attachment = wanted.attach.parse().map_err(malformed)?;
     if let Attachment::Fd(_) = attachment {

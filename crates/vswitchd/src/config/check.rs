@@ -40,7 +40,7 @@ pub fn check(networks: &[Network]) -> Result<(), Conflict> {
             let here = Place::Port(place, number);
             let at = format!("{}/{}", network.name, port.name);
             if !is_name(&port.name) {
-                return conflict(here, format!("\"{}\" is no name ({NAME_RULE})", port.name));
+                return conflict(here, format!("{:?} is no name ({NAME_RULE})", port.name));
             }
             if port.name == UPLINK_NAME {
                 let what = "there are two ports named uplink: that is the uplink".to_owned();
@@ -79,7 +79,7 @@ impl Seen {
     fn network(&mut self, place: usize, network: &Network) -> Result<(), Conflict> {
         let name = &network.name;
         if !is_name(name) {
-            return conflict(Place::Network(place), format!("\"{name}\" is no name ({NAME_RULE})"));
+            return conflict(Place::Network(place), format!("{name:?} is no name ({NAME_RULE})"));
         }
         if first(&mut self.networks, name.clone(), "").is_some() {
             let what = format!("there are two networks named {name}");

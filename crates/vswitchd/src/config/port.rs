@@ -41,7 +41,7 @@ pub enum Attachment {
 
 /// A port that is not written as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("port \"{text}\": {why}; NAME=KIND:ARG[,mac=MAC] is expected, with a KIND of {KINDS}")]
+#[error("port {text:?}: {why}; NAME=KIND:ARG[,mac=MAC] is expected, with a KIND of {KINDS}")]
 pub struct PortParseError {
     text: String,
     why: String,
@@ -61,7 +61,7 @@ impl FromStr for PortSpec {
 fn parse(text: &str) -> Result<PortSpec, String> {
     let (name, rest) = text.split_once('=').ok_or("there is no '=' behind a name")?;
     if !is_name(name) {
-        return Err(format!("\"{name}\" is no name ({NAME_RULE})"));
+        return Err(format!("{name:?} is no name ({NAME_RULE})"));
     }
     // The options stand behind the last commas, so that a path may have commas of its own.
     let (attachment, mac) = match rest.rsplit_once(",mac=") {
@@ -83,7 +83,7 @@ pub(crate) fn station(text: &str) -> Result<MacAddr, String> {
 
 /// An attachment that is not written as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("attachment \"{text}\": {why}; {KINDS} is expected")]
+#[error("attachment {text:?}: {why}; {KINDS} is expected")]
 pub struct AttachmentParseError {
     text: String,
     why: String,
@@ -104,14 +104,14 @@ fn attach(attachment: &str) -> Result<Attachment, String> {
     }
     Ok(match kind {
         "fd" => Attachment::Fd(
-            argument.parse().map_err(|_| format!("\"{argument}\" is no descriptor's number"))?,
+            argument.parse().map_err(|_| format!("{argument:?} is no descriptor's number"))?,
         ),
         "unixgram" => Attachment::Unixgram(argument.into()),
         "stream" => Attachment::Stream(argument.into()),
         "stream-connect" => Attachment::StreamConnect(argument.into()),
         "vde" => Attachment::Vde(argument.into()),
         "tap" => Attachment::Tap(argument.to_owned()),
-        _ => return Err(format!("there is no kind \"{kind}\"")),
+        _ => return Err(format!("there is no kind {kind:?}")),
     })
 }
 

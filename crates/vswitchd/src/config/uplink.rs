@@ -33,7 +33,7 @@ pub enum UplinkSpec {
 /// An uplink that is not written as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "uplink \"{text}\": {why}; bridge:BRIDGE[,create][,member=INTERFACE][,wait], \
+    "uplink {text:?}: {why}; bridge:BRIDGE[,create][,member=INTERFACE][,wait], \
      iface:INTERFACE[,wait] or none is expected"
 )]
 pub struct UplinkParseError {
@@ -62,7 +62,7 @@ fn parse(text: &str) -> Result<UplinkSpec, String> {
             for word in words {
                 match word {
                     "wait" => wait = true,
-                    _ => return Err(format!("iface takes no option \"{word}\"")),
+                    _ => return Err(format!("iface takes no option {word:?}")),
                 }
             }
             Ok(UplinkSpec::Interface { name, wait })
@@ -76,12 +76,12 @@ fn parse(text: &str) -> Result<UplinkSpec, String> {
                     Some(("member", of)) if !of.is_empty() && member.is_none() => {
                         member = Some(of.to_owned());
                     }
-                    _ => return Err(format!("bridge takes no option \"{word}\" (here)")),
+                    _ => return Err(format!("bridge takes no option {word:?} (here)")),
                 }
             }
             Ok(UplinkSpec::Bridge { bridge: name, create, member, wait })
         }
-        _ => Err(format!("there is no kind \"{kind}\"")),
+        _ => Err(format!("there is no kind {kind:?}")),
     }
 }
 

@@ -74,7 +74,7 @@ pub fn render(report: &Report, facts: &ServiceFacts) -> String {
     render_as(Format::default(), report, facts)
 }
 
-/// The page, as `format` has it. It is as long as there are ports: some 90 lines for each.
+/// The page, as `format` has it. It is as long as there are ports: some 70 lines for each.
 #[must_use]
 pub fn render_as(format: Format, report: &Report, facts: &ServiceFacts) -> String {
     let mut registry = Registry::default();

@@ -162,8 +162,11 @@ impl TapPort {
                     let (header, frame) = self.scratch[..len].split_at(HEADER_BYTES.min(len));
                     biggest_bytes = biggest_bytes.max(frame.len());
                     match offload_of(header) {
-                        // There was room for any frame.
-                        Some(offload) => drop(inbox.copy_unfinished(frame, offload)),
+                        Some(offload) => {
+                            if !inbox.copy_unfinished(frame, offload) {
+                                inbox.reject(DropReason::NoBuffer, frame.len());
+                            }
+                        }
                         None => inbox.reject(DropReason::BadOffload, frame.len()),
                     }
                     received = Received::More;
