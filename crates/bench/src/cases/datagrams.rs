@@ -28,7 +28,8 @@ pub(super) fn cases(times: Times) -> Vec<Case> {
     cases
 }
 
-fn wiring(ends: usize, frame_bytes: usize) -> Wiring {
+/// Ends as vfkit's, with large buffers.
+pub(super) fn wiring(ends: usize, frame_bytes: usize) -> Wiring {
     Wiring::Datagrams { ends, connected: true, buffers: Buffers::Large, idle: 0, frame_bytes }
 }
 

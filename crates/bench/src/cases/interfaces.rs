@@ -21,12 +21,17 @@ pub(super) fn cases(times: Times) -> Vec<Case> {
     cases
 }
 
+/// What a flow between datagrams, end 0, and a bridge is called.
+pub(super) const fn way(flow: (usize, usize)) -> &'static str {
+    if flow.0 == 0 { "datagrams-to-bridge" } else { "bridge-to-datagrams" }
+}
+
 fn bridge(times: Times, frame_bytes: usize, flow: (usize, usize)) -> Case {
     let wiring = Wiring::DatagramToBridge { frame_bytes };
     let contender = |subject| {
         Contender::new(subject, wiring, Load::Saturate(times.saturate(&[flow], frame_bytes)))
     };
-    let way = if flow == (0, 1) { "datagrams-to-bridge" } else { "bridge-to-datagrams" };
+    let way = way(flow);
     Case {
         name: format!("{way}-{frame_bytes}"),
         what: format!("{}, one way, {frame_bytes} B", way.replace('-', " ")),

@@ -2,10 +2,9 @@
 //! kernel. There are no such ports; bare relays beside the switch's ports say what they could bring
 //! at most.
 
-use super::{Bound, Case, Contender, Load, Target, Times};
+use super::{Bound, Case, Contender, Load, Target, Times, datagrams, interfaces};
 use crate::figures::Figure::{CpuMicrosPerFrame, KiloframesPerSecond};
 use crate::subject::{Subject, Wiring};
-use crate::system::socket::Buffers;
 use crate::system::xdp;
 
 pub(super) fn cases(times: Times) -> Vec<Case> {
@@ -26,13 +25,7 @@ fn beside(index: usize) -> [Target; 2] {
 
 fn shared_memory(times: Times, frame_bytes: usize) -> Case {
     let load = || Load::Saturate(times.saturate(&[(0, 1)], frame_bytes));
-    let datagrams = Wiring::Datagrams {
-        ends: 2,
-        connected: true,
-        buffers: Buffers::Large,
-        idle: 0,
-        frame_bytes,
-    };
+    let datagrams = datagrams::wiring(2, frame_bytes);
     Case {
         name: format!("shared-memory-{frame_bytes}"),
         what: format!("memory shared with both guests, one way, {frame_bytes} B: no port is so"),
@@ -53,7 +46,7 @@ fn by_xdp(times: Times, frame_bytes: usize, flow: (usize, usize)) -> Case {
     let contender = |subject| {
         Contender::new(subject, wiring, Load::Saturate(times.saturate(&[flow], frame_bytes)))
     };
-    let way = if flow == (0, 1) { "datagrams-to-bridge" } else { "bridge-to-datagrams" };
+    let way = interfaces::way(flow);
     Case {
         name: format!("xdp-{way}-{frame_bytes}"),
         what: format!("AF_XDP: {}, one way, {frame_bytes} B", way.replace('-', " ")),

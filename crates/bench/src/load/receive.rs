@@ -7,7 +7,7 @@ use super::end::End;
 use super::frame;
 use crate::failure::{Failure, Result, Trying as _};
 use crate::system::mmsg::Batch;
-use crate::system::ring::{self, Channel};
+use crate::system::ring::Channel;
 use crate::system::socket;
 
 /// How many frames one call takes.
@@ -69,13 +69,7 @@ fn receive_shared(
 ) -> std::io::Result<()> {
     let mut bytes = vec![0; check.frame_bytes];
     while !stop.load(Ordering::Relaxed) {
-        let frames = channel.receiver.ready().min(BATCH_FRAMES);
-        if frames == 0 {
-            if channel.receiver.may_sleep() {
-                ring::sleep([channel.bell()], 50)?;
-            }
-            continue;
-        }
+        let frames = channel.wait_for_frames(50)?.min(BATCH_FRAMES);
         for place in 0..frames {
             // Read, as the other receivers do by their calls.
             let frame = channel.receiver.frame(place);

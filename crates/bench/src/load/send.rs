@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::end::End;
 use super::frame;
 use crate::failure::{Failure, Result, Trying as _};
-use crate::system::ring::{self, Channel};
+use crate::system::ring::Channel;
 
 /// How many bytes one write to a stream carries at most.
 const STREAM_WRITE_BYTES: usize = 256 << 10;
@@ -83,13 +83,7 @@ fn send_shared(
     let pace = Pace::new(rate);
     let mut sequence = 0;
     while !stop.load(Ordering::Relaxed) {
-        let frames = channel.sender.free().min(batch_frames);
-        if frames == 0 {
-            if channel.sender.may_sleep() {
-                ring::sleep([channel.bell()], 100)?;
-            }
-            continue;
-        }
+        let frames = channel.wait_for_room(100)?.min(batch_frames);
         for place in 0..frames {
             // Whole, since a guest's stack writes a frame whole.
             let frame = channel.sender.frame_mut(place, frame_bytes);

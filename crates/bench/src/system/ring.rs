@@ -88,6 +88,22 @@ impl Channel {
         Ok(Self { sender, receiver, descriptors })
     }
 
+    /// How many frames there is room for; when for none, sleeps once, `timeout_ms` at most.
+    pub(crate) fn wait_for_room(&self, timeout_ms: i32) -> io::Result<usize> {
+        if self.sender.free() == 0 && self.sender.may_sleep() {
+            sleep([self.bell()], timeout_ms)?;
+        }
+        Ok(self.sender.free())
+    }
+
+    /// How many frames are there; when none is, sleeps once, `timeout_ms` at most.
+    pub(crate) fn wait_for_frames(&self, timeout_ms: i32) -> io::Result<usize> {
+        if self.receiver.ready() == 0 && self.receiver.may_sleep() {
+            sleep([self.bell()], timeout_ms)?;
+        }
+        Ok(self.receiver.ready())
+    }
+
     /// What becomes readable when this side is rung.
     pub(crate) fn bell(&self) -> BorrowedFd<'_> {
         self.descriptors[1].as_fd()

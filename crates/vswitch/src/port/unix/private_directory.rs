@@ -13,13 +13,17 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, mkdtemp, unlinkat};
 use super::platform::PATH_MAX_BYTES;
 use super::socket_path::{Access, Identity};
 
-/// The directory's name, as mkdtemp(3) wants it: the six X at the end are its argument, and it puts
-/// a letter or digit of its choice into the place of each. Nothing is left open here. It is short,
-/// since the socket's path in it has to fit an address too.
-const TEMPLATE: &str = ".XXXXXX";
+/// How many letters and digits of the directory's name mkdtemp(3) chooses, at least: its name is
+/// short, since the socket's path in it has to fit an address too.
+const CHOSEN_BYTES: usize = 6;
 
 /// The socket's name in the directory.
 const SOCKET: &str = "s";
+
+/// The directory's name as mkdtemp(3) is given it, with an `X` for each byte that it chooses.
+fn template() -> String {
+    format!(".{}", "X".repeat(CHOSEN_BYTES))
+}
 
 /// A directory that only this user may enter, taken away when dropped.
 pub(super) struct PrivateDirectory {
@@ -35,7 +39,7 @@ impl PrivateDirectory {
     /// When none can be made there, or when the name of a socket in it would be too long.
     pub(super) fn beside(path: &Path) -> io::Result<Self> {
         let parent = path.parent().unwrap_or_else(|| Path::new(""));
-        let template = parent.join(TEMPLATE);
+        let template = parent.join(template());
         if template.join(SOCKET).as_os_str().len() > PATH_MAX_BYTES {
             return Err(io::Error::other("its path leaves no room (use a shorter one)"));
         }
@@ -146,7 +150,7 @@ mod tests {
     #[test]
     fn a_path_that_leaves_no_room_is_refused() {
         let dir = testkit::scratch_dir();
-        let taken = dir.path().join("").join("").join(TEMPLATE).join(SOCKET);
+        let taken = dir.path().join("").join("").join(template()).join(SOCKET);
         let room = PATH_MAX_BYTES - taken.as_os_str().len() - "/".len();
         let parent = dir.path().join("x".repeat(room));
         fs::create_dir(&parent).unwrap();

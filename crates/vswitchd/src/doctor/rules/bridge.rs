@@ -251,18 +251,13 @@ fn spanning_tree(bridge: &Bridge) -> Option<Finding> {
                  DHCP may have given up",
             )
             .to_do("shorten the wait to 4 s; where no loop can be, turn the tree off (stp_state 0)")
-            .command(&[
-                "sudo",
-                "ip",
-                "link",
-                "set",
-                name,
-                "type",
-                "bridge",
-                "forward_delay",
-                "200",
-            ]),
+            .command(&setting(name, &["forward_delay", "200"])),
     )
+}
+
+/// The command that changes settings of a bridge.
+fn setting<'a>(bridge: &'a str, what: &[&'a str]) -> Vec<&'a str> {
+    [&["sudo", "ip", "link", "set", bridge, "type", "bridge"], what].concat()
 }
 
 fn state(bridge: &Bridge, (member, state): &(String, PortState)) -> Option<Finding> {
@@ -315,19 +310,7 @@ fn filtered(bridge: &Bridge, has_docker: bool) -> Option<Finding> {
                 "net.bridge.bridge-nf-call-iptables=0",
                 "net.bridge.bridge-nf-call-ip6tables=0",
             ])
-            .and(&[
-                "sudo",
-                "ip",
-                "link",
-                "set",
-                name,
-                "type",
-                "bridge",
-                "nf_call_iptables",
-                "0",
-                "nf_call_ip6tables",
-                "0",
-            ]),
+            .and(&setting(name, &["nf_call_iptables", "0", "nf_call_ip6tables", "0"])),
     )
 }
 
