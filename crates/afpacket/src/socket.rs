@@ -9,6 +9,7 @@ use crate::outgoing::Outgoing;
 use crate::slot::Slot;
 use crate::sys;
 use crate::vnet::{VNET_HDR_LEN, VnetHdr};
+use crate::xdp::{Then, XdpSender};
 
 /// How a socket is opened. The default takes only what the interface takes, finished frames, and
 /// the system's buffer sizes.
@@ -27,6 +28,12 @@ pub struct Options {
     pub receive_buffer_bytes: Option<usize>,
     /// Send buffer to ask for in bytes, likewise.
     pub send_buffer_bytes: Option<usize>,
+    /// Send finished frames of up to 2,047 bytes, within the MTU, by an `AF_XDP` socket beside this
+    /// one, for less than a message costs ([`PacketSocket::by_xdp`] tells whether that could be had).
+    /// What it sends goes past the interface's queueing discipline, traffic control and captures
+    /// (those of this interface: the other end of a veth pair has its own), which the frames of one
+    /// who owns the interface may, and others may not.
+    pub xdp_send: bool,
 }
 
 /// One classic BPF instruction, `struct sock_filter` of linux/filter.h.
@@ -75,6 +82,33 @@ pub enum State {
     Gone,
 }
 
+/// Why a socket sends nothing by `AF_XDP`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotByXdp {
+    /// It was opened without [`Options::xdp_send`].
+    #[error("not asked for")]
+    NotAsked,
+    /// The kernel has no such sockets, somebody else has the interface's queue, or a limit is in
+    /// the way.
+    #[error("{call}: {source}{}", xdp_hint(source))]
+    Call {
+        /// The call, with the option's name where there is one.
+        call: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+fn xdp_hint(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EAFNOSUPPORT) => " (a kernel without CONFIG_XDP_SOCKETS, or not allowed)",
+        Some(libc::EBUSY) => " (another AF_XDP socket has the interface's first queue)",
+        Some(libc::ENOBUFS) => " (about 1 MiB may not be locked: RLIMIT_MEMLOCK, CAP_IPC_LOCK)",
+        _ => "",
+    }
+}
+
 /// A raw packet socket on one interface: non-blocking, closed on exec.
 ///
 /// Poll its descriptor for readability and writability as any socket's; an error condition there
@@ -90,6 +124,7 @@ pub struct PacketSocket {
     statistics: Statistics,
     incoming: sys::Incoming,
     outgoing: sys::Messages,
+    xdp: Result<XdpSender, NotByXdp>,
     /// An error of the receive side that a send ran into; see [`Self::send_once`].
     deferred: Option<i32>,
 }
@@ -129,6 +164,11 @@ impl PacketSocket {
             sys::join_promiscuous(fd.as_fd(), index)
                 .map_err(call("setsockopt PACKET_ADD_MEMBERSHIP"))?;
         }
+        let xdp = match options.xdp_send {
+            false => Err(NotByXdp::NotAsked),
+            true => XdpSender::open(fd.as_fd(), index)
+                .map_err(|(call, source)| NotByXdp::Call { call, source }),
+        };
         Ok(Self {
             fd,
             interface: interface.to_owned(),
@@ -138,6 +178,7 @@ impl PacketSocket {
             statistics: Statistics::default(),
             incoming: sys::Incoming::new(),
             outgoing: sys::Messages::new(),
+            xdp,
             deferred: None,
         })
     }
@@ -189,6 +230,15 @@ impl PacketSocket {
     pub fn send(&mut self, frames: &[Outgoing<'_>]) -> (usize, Option<SendError>) {
         let mut taken = 0;
         while taken < frames.len() {
+            if let Ok(xdp) = &mut self.xdp {
+                let sent = xdp.send(&frames[taken..]);
+                taken += sent.taken;
+                match sent.then {
+                    Then::Lost => return (taken, Some(SendError::Lost)),
+                    Then::Untried if sent.taken > 0 => continue,
+                    Then::Untried => {}
+                }
+            }
             let run = self.sendable(&frames[taken..]);
             if run.is_empty() {
                 return (taken, Some(SendError::Invalid));
@@ -223,6 +273,23 @@ impl PacketSocket {
         match sys::bound_to(self.fd.as_fd()) {
             Ok(bound) if i64::from(bound.index) == i64::from(self.index) => State::Present,
             _ => State::Gone,
+        }
+    }
+
+    /// How many frames went by `AF_XDP`; or why none do.
+    ///
+    /// # Errors
+    /// [`NotByXdp`].
+    pub fn by_xdp(&self) -> Result<u64, &NotByXdp> {
+        self.xdp.as_ref().map(XdpSender::frames_sent)
+    }
+
+    /// To be called a few times a second by whoever asked for [`Options::xdp_send`]: looks whether
+    /// the interface's MTU is another, and whether frames can go by `AF_XDP` again after the
+    /// interface was down. Two or three system calls; none without it.
+    pub fn upkeep(&mut self) {
+        if let Ok(xdp) = &mut self.xdp {
+            xdp.upkeep(self.fd.as_fd());
         }
     }
 

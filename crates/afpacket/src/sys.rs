@@ -1,4 +1,4 @@
-//! The system calls. All of this crate's unsafe code is here.
+//! The system calls of packet sockets.
 #![allow(unsafe_code, reason = "system calls on raw sockets; each block names its invariants")]
 
 use std::ffi::{CString, c_int, c_void};
@@ -323,7 +323,7 @@ fn retry_interrupted(mut call: impl FnMut() -> c_int) -> io::Result<usize> {
 /// # Safety
 /// `T` must be what the kernel reads for this option, without padding, and what it points to must
 /// be valid.
-unsafe fn set_option_of<T>(
+pub(crate) unsafe fn set_option_of<T>(
     fd: BorrowedFd<'_>,
     level: c_int,
     option: c_int,
@@ -338,7 +338,7 @@ unsafe fn set_option_of<T>(
 
 /// # Safety
 /// `T` must be able to hold any bytes the kernel writes for this option.
-unsafe fn option_of<T>(
+pub(crate) unsafe fn option_of<T>(
     fd: BorrowedFd<'_>,
     level: c_int,
     option: c_int,
@@ -352,7 +352,7 @@ unsafe fn option_of<T>(
     check(got).map(drop)
 }
 
-fn check(result: c_int) -> io::Result<c_int> {
+pub(crate) fn check(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
@@ -377,7 +377,7 @@ fn invalid() -> io::Error {
 }
 
 /// A structure's size as the socket calls take it.
-const fn length_of<T>() -> libc::socklen_t {
+pub(crate) const fn length_of<T>() -> libc::socklen_t {
     assert!(size_of::<T>() <= u32::MAX as usize);
     #[allow(clippy::cast_possible_truncation, reason = "asserted in the line above")]
     let length = size_of::<T>() as libc::socklen_t;

@@ -15,8 +15,8 @@ fn none_per_batch() {
     if !pair(1500) {
         return;
     }
-    for vnet_hdr in [false, true] {
-        let options = Options { vnet_hdr, ..Options::default() };
+    for (vnet_hdr, xdp_send) in [(false, false), (true, false), (true, true)] {
+        let options = Options { vnet_hdr, xdp_send, ..Options::default() };
         let (mut one, mut other) = (open_with("v0", &options), open_with("v1", &options));
         let mut tagged = frame(600, TYPE_TEST, 1);
         tagged.splice(12..12, [0x81, 0, 0, 9]);

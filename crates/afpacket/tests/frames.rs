@@ -9,8 +9,8 @@ use afpacket::{
     BATCH_MAX, Error, FilterWord, Options, Outgoing, PacketSocket, ReceiveError, SendError, Slot,
 };
 use common::{
-    MTU_MAX, REJECT_ALL, TYPE_TEST, assert_silent, frame, open, open_with, pair, receive,
-    receive_all, send_all,
+    MTU_MAX, REJECT_ALL, TYPE_TEST, assert_silent, frame, only_type, open, open_with, pair,
+    receive, receive_all, send_all,
 };
 
 /// Longest frames of a veth at its greatest MTU, without and with a tag.
@@ -296,16 +296,6 @@ fn statistics_count_what_passed_and_what_was_dropped() {
     assert_eq!(counted.passed, 1500);
     assert_eq!(counted.passed - counted.dropped, received);
     assert!(counted.dropped > 500 && received > 10, "{counted:?}, {received} received");
-}
-
-/// `ldh [12]; jeq #type, keep, drop`.
-fn only_type(ethertype: u16, keep: u32) -> Vec<FilterWord> {
-    vec![
-        FilterWord { code: 0x28, jt: 0, jf: 0, k: 12 },
-        FilterWord { code: 0x15, jt: 0, jf: 1, k: u32::from(ethertype) },
-        FilterWord { code: 0x06, jt: 0, jf: 0, k: keep },
-        FilterWord { code: 0x06, jt: 0, jf: 0, k: 0 },
-    ]
 }
 
 /// A socket with buffers for many of the longest frames.

@@ -171,6 +171,7 @@ const VNET: Options = Options {
     vnet_hdr: true,
     receive_buffer_bytes: Some(4 << 20),
     send_buffer_bytes: Some(4 << 20),
+    xdp_send: false,
 };
 const PORT: u16 = 7777;
 const TRANSFER_BYTES: usize = 4 << 20;

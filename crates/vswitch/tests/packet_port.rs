@@ -15,7 +15,7 @@ use testkit::command::ip;
 use unfinished::{Shape, V4, V6, any_shape, finished, header, kernel_refuses};
 use vswitch::counters::DropReason;
 use vswitch::offload;
-use vswitch::port::linux::{DatagramPort, PacketPort};
+use vswitch::port::linux::{DatagramPort, PacketLink, PacketPort};
 
 /// A switch between an interface and a guest, and a stack that leaves its work to the cable.
 struct Setting {
@@ -75,7 +75,7 @@ impl Setting {
         let (guest, port) = UnixDatagram::pair().expect("a pair of sockets");
         guest.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
         let running = Running::start(|switch, network| {
-            let uplink = PacketPort::open("card", None, false).expect("open the uplink");
+            let uplink = PacketPort::open("card", None, PacketLink::OwnPair).expect("open the uplink");
             common::add(switch, network, "uplink", Box::new(uplink));
             common::add(switch, network, "vm", Box::new(DatagramPort::new(port.into())));
         });

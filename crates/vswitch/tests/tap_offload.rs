@@ -16,7 +16,7 @@ use testkit::command::{ip, output};
 use unfinished::{Example, Random, Shape, V4, V6, any_shape, finished, header, kernel_refuses};
 use vswitch::counters::DropReason;
 use vswitch::offload;
-use vswitch::port::linux::{DatagramPort, PacketPort, TapPort};
+use vswitch::port::linux::{DatagramPort, PacketLink, PacketPort, TapPort};
 
 /// A switch between two TAPs, a guest and a bridge, and a stack behind each TAP and behind a member
 /// of the bridge: what one sends is flooded to all others.
@@ -175,7 +175,7 @@ impl Setting {
                 let tap = TapPort::attach(name).expect("a TAP");
                 common::add(switch, network, name, Box::new(tap));
             }
-            let uplink = PacketPort::open("vsw0", None, false).expect("open the uplink");
+            let uplink = PacketPort::open("vsw0", None, PacketLink::OwnPair).expect("open the uplink");
             common::add(switch, network, "uplink", Box::new(uplink));
             common::add(switch, network, "vm", Box::new(DatagramPort::new(port.into())));
         });

@@ -65,6 +65,16 @@ pub(crate) fn frame(length: usize, ethertype: u16, seed: u64) -> Vec<u8> {
     bytes
 }
 
+/// `ldh [12]; jeq #type, keep, drop`.
+pub(crate) fn only_type(ethertype: u16, keep: u32) -> Vec<FilterWord> {
+    vec![
+        FilterWord { code: 0x28, jt: 0, jf: 0, k: 12 },
+        FilterWord { code: 0x15, jt: 0, jf: 1, k: u32::from(ethertype) },
+        FilterWord { code: 0x06, jt: 0, jf: 0, k: keep },
+        FilterWord { code: 0x06, jt: 0, jf: 0, k: 0 },
+    ]
+}
+
 /// A received frame, taken out of its slot.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {

@@ -10,7 +10,7 @@ use vswitch::capture::{
     Filter, RING_BYTES_MAX, RING_BYTES_MIN, Record, TapCounters, TapReader, TapSettings, tap,
 };
 use vswitch::fabric::{PortPolicy, Settings};
-use vswitch::port::linux::{DatagramPort, PacketPort, TapPort, UnixgramPort};
+use vswitch::port::linux::{DatagramPort, PacketLink, PacketPort, TapPort, UnixgramPort};
 use vswitch::port::unix::{Access, StreamListener, StreamPort};
 use vswitch::port::{Port, TrunkPort};
 use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, Switch, WhenGone};
@@ -290,11 +290,11 @@ fn tap_to_tap() {
 #[test]
 fn unixgram_to_packet_and_back() {
     let Some(()) = namespace() else { return };
-    for offloads in [false, true] {
-        let (mut rig, mut card) = rig_with_packet_port(!offloads);
+    for link in [PacketLink::Finished, PacketLink::Foreign, PacketLink::OwnPair] {
+        let (mut rig, mut card) = rig_with_packet_port(link);
         let mut guest = rig.unixgram("vm");
         assert_path("unixgram to packet", &mut rig, &mut guest, &mut card);
-        let (mut rig, mut card) = rig_with_packet_port(!offloads);
+        let (mut rig, mut card) = rig_with_packet_port(link);
         let mut guest = rig.unixgram("vm");
         assert_path("packet to unixgram", &mut rig, &mut card, &mut guest);
     }
@@ -304,7 +304,7 @@ fn unixgram_to_packet_and_back() {
 #[test]
 fn segments_are_cut() {
     let Some(()) = namespace() else { return };
-    let (mut rig, mut card) = rig_with_packet_port(false);
+    let (mut rig, mut card) = rig_with_packet_port(PacketLink::OwnPair);
     let mut guest = rig.datagram("vm");
     rig.greet(&mut [(&mut card, A), (&mut guest, B)]);
     let (segment, vnet) = tcp_segment();
@@ -375,7 +375,7 @@ fn namespace() -> Option<()> {
 }
 
 /// A switch with the near end of a pair, and the pair's far end.
-fn rig_with_packet_port(finished_frames: bool) -> (Rig, Card) {
+fn rig_with_packet_port(link: PacketLink) -> (Rig, Card) {
     static PAIRS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let number = PAIRS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let (near, far) = (format!("near{number}"), format!("far{number}"));
@@ -385,7 +385,7 @@ fn rig_with_packet_port(finished_frames: bool) -> (Rig, Card) {
     }
     testkit::netns::wait_until_active(&[&near, &far]);
     let mut rig = Rig::new();
-    let port = PacketPort::open(&near, None, finished_frames).expect("an interface of ours");
+    let port = PacketPort::open(&near, None, link).expect("an interface of ours");
     rig.add("uplink", Box::new(port));
     (rig, Card::open(&far))
 }

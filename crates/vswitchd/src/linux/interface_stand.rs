@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ifctl::{InterfaceEvent, Interfaces, Kind};
-use vswitch::port::linux::{LinkSlot, PacketPort};
+use vswitch::port::linux::{LinkSlot, PacketLink, PacketPort};
 use vswitch::port::unix::Granted;
 
 use super::LinuxError;
@@ -113,7 +113,7 @@ impl InterfaceStand {
             );
         }
         // Its offloads are its owner's: each frame says what is left to do to it.
-        let port = PacketPort::open(&self.name, self.slot.addresses().as_deref(), false)?;
+        let port = PacketPort::open(&self.name, self.slot.addresses().as_deref(), PacketLink::Foreign)?;
         self.granted = Some(port.granted());
         self.linked = Some(port.interface_index());
         self.slot.offer(port);

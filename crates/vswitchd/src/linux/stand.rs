@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ifctl::{Interface, InterfaceEvent, Interfaces, Kind, OwnedInterface, Tag};
 use vswitch::offload::Offloads;
-use vswitch::port::linux::{LinkSlot, PacketPort, kernel_offloads};
+use vswitch::port::linux::{LinkSlot, PacketLink, PacketPort, kernel_offloads};
 use vswitch::port::unix::Granted;
 
 use super::contests::{Contests, Permit};
@@ -453,7 +453,7 @@ impl Stand {
         if let Some(pair) = &self.pair {
             pair.wait_until_it_sends(&mut self.interfaces)?;
         }
-        let port = PacketPort::open(&ours.name, self.slot.addresses().as_deref(), false)?;
+        let port = PacketPort::open(&ours.name, self.slot.addresses().as_deref(), PacketLink::OwnPair)?;
         self.granted = Some(port.granted());
         self.linked = Some(port.interface_index());
         self.slot.offer(port);

@@ -13,7 +13,7 @@ mod uplink;
 
 pub use datagram::DatagramPort;
 pub use kernel::kernel_offloads;
-pub use packet::{FILTER_ADDRESSES_MAX, PacketPort, PacketPortError};
+pub use packet::{FILTER_ADDRESSES_MAX, PacketLink, PacketPort, PacketPortError};
 pub use tap::{TapError, TapPort};
 pub use unixgram::UnixgramPort;
 pub use uplink::{LinkSlot, UplinkPort};

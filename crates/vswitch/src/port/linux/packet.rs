@@ -39,6 +39,21 @@ pub enum PacketPortError {
     },
 }
 
+/// Whose the interface of a [`PacketPort`] is, and what its frames are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketLink {
+    /// The switch's end of a veth pair that it made. Frames come and go with a header that tells
+    /// what is left to do to them; what goes out, the kernel finishes where it must be. Finished
+    /// frames of an ordinary size are sent by `AF_XDP` where the kernel lets it: past this end's
+    /// captures, queueing discipline and traffic control, none of which are anybody's.
+    OwnPair,
+    /// Somebody's interface. The same, but all frames go the way that its owner expects.
+    Foreign,
+    /// An interface that never gives a frame with work left on it, because its and its peer's
+    /// offloads are off, and is to get none.
+    Finished,
+}
+
 /// An uplink.
 #[derive(Debug)]
 pub struct PacketPort {
@@ -59,23 +74,21 @@ impl PacketPort {
     /// frames for those and for groups; without, or with more than [`FILTER_ADDRESSES_MAX`], all
     /// frames.
     ///
-    /// `finished_frames` says that the interface never gives a frame with work left on it, because
-    /// its and its peer's offloads are off, and is to get none. Otherwise frames come and go with a
-    /// header that tells what is left to do: what goes out, the kernel finishes where it must be.
-    ///
     /// # Errors
     /// [`PacketPortError`].
     pub fn open(
         interface: &str,
         addresses: Option<&[MacAddr]>,
-        finished_frames: bool,
+        link: PacketLink,
     ) -> Result<Self, PacketPortError> {
+        let finished_frames = link == PacketLink::Finished;
         let filter = filter(addresses)?;
         let options = Options {
             promiscuous: true,
             vnet_hdr: !finished_frames,
             receive_buffer_bytes: Some(BUFFER_BYTES),
             send_buffer_bytes: Some(BUFFER_BYTES),
+            xdp_send: link == PacketLink::OwnPair,
         };
         let socket = match PacketSocket::open(interface, &filter, &options) {
             // More than net.core.optmem_max allows. The filter only spares work: do without.
@@ -90,6 +103,9 @@ impl PacketPort {
             }
             opened => opened?,
         };
+        if let Err(why @ afpacket::NotByXdp::Call { .. }) = socket.by_xdp() {
+            tracing::info!(interface, %why, "frames are sent as messages: AF_XDP is not to be had");
+        }
         let takes = if finished_frames { Offloads::NONE } else { kernel_offloads() };
         let (class, batch) = Default::default();
         Ok(Self { socket, takes, class, batch, told_down: false })
@@ -216,6 +232,7 @@ impl Port for PacketPort {
     }
 
     fn upkeep(&mut self, now: Nanos) -> Result<Nanos, Gone> {
+        self.socket.upkeep();
         // That an interface goes is told as if it were only set down: ask which it is.
         match self.socket.state() {
             State::Present => Ok(next_look(now)),

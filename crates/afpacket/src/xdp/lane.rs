@@ -1,0 +1,196 @@
+//! Frames through shared memory, in batches: each is copied into a chunk of it, its descriptor put
+//! into the ring, and the kernel told by one call, which sends before it returns.
+//!
+//! The kernel may stop in the middle of a batch. It keeps in mind how far the ring was filled, so that
+//! nothing can be taken out any more, and how far it came it shows in time or, before Linux 6.5, only
+//! when it comes to the end. But a descriptor that it has not read can be made void: one that points
+//! outside of the memory is passed over, and counted. So after a stop all of the batch is made void,
+//! the kernel is sent on to the end, and those that it did not pass over are those that it had sent.
+//! Each frame is then either the interface's or still the caller's, and never both. The lane is given
+//! up until [`Lane::resume`], so that what stays in the way costs no more than that.
+
+use std::io;
+
+use arrayvec::ArrayVec;
+
+use super::mapping::Mapping;
+use super::ring::Ring;
+use crate::outgoing::Outgoing;
+
+/// How many chunks there are for frames on their way, and so how many places each ring has.
+pub(super) const CHUNKS: u32 = 512;
+/// How long a chunk is.
+pub(super) const CHUNK_BYTES: usize = 2048;
+/// The longest frame: kernels before 5.11 take a frame that fills its chunk for one that leaves it.
+const FRAME_MAX_BYTES: usize = CHUNK_BYTES - 1;
+/// The shortest: an Ethernet header.
+const FRAME_MIN_BYTES: usize = 14;
+/// How many frames the kernel sends in one call (`TX_BATCH_SIZE` of net/xdp/xsk.c).
+const BATCH_MAX: usize = 32;
+/// Outside of the memory, whatever its size.
+const VOID: u64 = u64::MAX - u16::MAX as u64;
+
+/// What became of some frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// How many of the first the interface has.
+    pub(crate) taken: usize,
+    /// And the next one.
+    pub(crate) then: Then,
+}
+
+/// What became of the first frame that was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It has not been tried, if there is one: another call, or another way, may take it.
+    Untried,
+    /// The interface lost it.
+    Lost,
+}
+
+/// A descriptor in the ring: at which count, and of which chunk.
+#[derive(Debug, Clone, Copy)]
+struct Put {
+    count: u32,
+    chunk: u32,
+}
+
+/// The kernel's side.
+pub(super) trait Kernel {
+    /// Sends what the ring has, 32 frames at most, and passes over what is void; ENETDOWN and ENXIO
+    /// before it has looked, EBUSY after it has lost a frame.
+    fn push_out(&self) -> io::Result<()>;
+
+    /// How many void descriptors it has passed over, ever.
+    fn passed_over(&self) -> io::Result<u64>;
+}
+
+/// Memory for frames, and the two rings. Between two calls the kernel has taken everything from the
+/// ring, unless the lane is given up.
+#[derive(Debug)]
+pub(super) struct Lane {
+    frames: Mapping,
+    transmit: Ring,
+    completion: Ring,
+    /// Chunks that the kernel does not have.
+    idle: Vec<u32>,
+    is_given_up: bool,
+}
+
+impl Lane {
+    /// `frames` has [`CHUNKS`] times [`CHUNK_BYTES`] bytes; the rings have [`CHUNKS`] places.
+    pub(super) fn new(frames: Mapping, transmit: Ring, completion: Ring) -> Self {
+        let idle = (0..CHUNKS).collect();
+        Self { frames, transmit, completion, idle, is_given_up: false }
+    }
+
+    /// Sends the first of `frames`, up to one that is not finished, or longer than a chunk or
+    /// `longest_bytes`; at most what there is room for.
+    pub(super) fn send(
+        &mut self,
+        frames: &[Outgoing<'_>],
+        longest_bytes: usize,
+        kernel: &impl Kernel,
+    ) -> Sent {
+        let nothing = Sent { taken: 0, then: Then::Untried };
+        if self.is_given_up {
+            return nothing;
+        }
+        self.reap();
+        let mut batch = ArrayVec::new();
+        self.put(frames, longest_bytes.min(FRAME_MAX_BYTES), &mut batch);
+        if batch.is_empty() {
+            return nothing;
+        }
+        self.transmit.publish();
+        let answer = kernel.push_out();
+        if answer.is_ok() && self.is_empty() {
+            return Sent { taken: batch.len(), then: Then::Untried };
+        }
+        self.stopped(&batch, answer.err().and_then(|error| error.raw_os_error()), kernel)
+    }
+
+    /// Goes on after a stop, if the kernel has passed over what was made void.
+    pub(super) fn resume(&mut self, kernel: &impl Kernel) {
+        self.is_given_up = self.is_given_up && !self.send_on(kernel);
+    }
+
+    /// The kernel stopped in `batch`, and answered `errno`.
+    fn stopped(&mut self, batch: &[Put], errno: Option<i32>, kernel: &impl Kernel) -> Sent {
+        self.is_given_up = true;
+        let before = kernel.passed_over();
+        for put in batch {
+            self.transmit.set(put.count, VOID, 1);
+        }
+        let is_untouched = matches!(errno, Some(libc::ENETDOWN | libc::ENXIO));
+        let tried = if is_untouched {
+            0
+        } else if self.send_on(kernel)
+            && let (Ok(before), Ok(after)) = (before, kernel.passed_over())
+        {
+            let passed_over = usize::try_from(after.wrapping_sub(before)).unwrap_or(usize::MAX);
+            batch.len().saturating_sub(passed_over)
+        } else {
+            // The interface went down meanwhile: rather lost than sent twice.
+            batch.len()
+        };
+        // The kernel gives back the chunks of what it tried, in time.
+        batch[tried..].iter().for_each(|put| self.give_back(put.chunk));
+        match tried.checked_sub(1) {
+            Some(taken) if errno == Some(libc::EBUSY) => Sent { taken, then: Then::Lost },
+            _ => Sent { taken: tried, then: Then::Untried },
+        }
+    }
+
+    /// Has the kernel go to the end of the ring, where everything is void; says whether it is there.
+    /// Each call passes over one or all, and may show it only in the next.
+    fn send_on(&self, kernel: &impl Kernel) -> bool {
+        (0..=BATCH_MAX).any(|_| kernel.push_out().is_ok() && self.is_empty())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.transmit.consumer() == self.transmit.next()
+    }
+
+    /// Copies the first frames into chunks and puts their descriptors.
+    fn put(
+        &mut self,
+        frames: &[Outgoing<'_>],
+        longest_bytes: usize,
+        batch: &mut ArrayVec<Put, BATCH_MAX>,
+    ) {
+        for frame in frames.iter().take(BATCH_MAX) {
+            let len = frame.head.len() + frame.tail.len();
+            let fits = (FRAME_MIN_BYTES..=longest_bytes).contains(&len);
+            if !fits || !frame.vnet.is_finished() {
+                return;
+            }
+            let Some(chunk) = self.idle.pop() else { return };
+            let at = chunk as usize * CHUNK_BYTES;
+            self.frames.write(at, frame.head);
+            self.frames.write(at + frame.head.len(), frame.tail);
+            batch.push(Put { count: self.transmit.next(), chunk });
+            #[allow(clippy::cast_possible_truncation, reason = "within a chunk")]
+            self.transmit.put(at as u64, len as u32);
+        }
+    }
+
+    /// Takes back the chunks of what has been sent.
+    fn reap(&mut self) {
+        while let Some(address) = self.completion.take() {
+            let chunk = usize::try_from(address).unwrap_or(usize::MAX) / CHUNK_BYTES;
+            self.give_back(u32::try_from(chunk).unwrap_or(u32::MAX));
+        }
+        self.completion.release();
+    }
+
+    fn give_back(&mut self, chunk: u32) {
+        // The kernel gives no more than it has; if it did, this would not grow.
+        if chunk < CHUNKS && self.idle.len() < self.idle.capacity() {
+            self.idle.push(chunk);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

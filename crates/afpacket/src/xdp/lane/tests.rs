@@ -1,0 +1,302 @@
+//! The lane against a kernel that stops wherever it can, in the manner of new and of old ones.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::Ordering;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use proptest::prelude::*;
+
+use super::*;
+use crate::xdp::ring::{ADDRESS_BYTES, DESCRIPTOR_BYTES, Layout};
+
+proptest! {
+    #[test]
+    fn each_frame_is_sent_once_or_given_back(
+        is_old in any::<bool>(),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let (mut lane, kernel) = lane_and_kernel(is_old);
+        let mut number = 0_u64;
+        let mut expected = Vec::new();
+        for step in steps {
+            match step {
+                Step::Send { count, fault } => {
+                    let frames: Vec<_> = (number..).map(frame).take(count).collect();
+                    let outgoing: Vec<_> = frames.iter().map(|it| Outgoing::new(it)).collect();
+                    number += count as u64;
+                    kernel.0.borrow_mut().fault = fault;
+                    let was_given_up = lane.is_given_up;
+                    let idle = kernel.free_chunks();
+                    let sent = lane.send(&outgoing, 1514, &kernel);
+                    expected.extend_from_slice(&frames[..sent.taken]);
+                    prop_assert_eq!(kernel.sent(), expected.clone(), "{:?}", sent);
+                    let whole = count.min(BATCH_MAX).min(idle);
+                    let reached = fault.filter(|fault| fault.after < whole);
+                    match (was_given_up, reached) {
+                        (true, _) => prop_assert_eq!(sent, Sent { taken: 0, then: Then::Untried }),
+                        (false, None) => prop_assert_eq!(sent, Sent { taken: whole, then: Then::Untried }),
+                        (false, Some(Fault { after, errno })) => {
+                            let then =
+                                if errno == libc::EBUSY { Then::Lost } else { Then::Untried };
+                            let taken = if errno == libc::ENETDOWN { 0 } else { after };
+                            prop_assert_eq!(sent, Sent { taken, then });
+                        }
+                    }
+                }
+                Step::Complete { count, from_the_end } => kernel.complete(count, from_the_end),
+                Step::Resume { is_down } => {
+                    let errno = libc::ENETDOWN;
+                    kernel.0.borrow_mut().fault = is_down.then_some(Fault { after: 0, errno });
+                    lane.resume(&kernel);
+                    prop_assert!(is_down || !lane.is_given_up);
+                    prop_assert_eq!(kernel.sent(), expected.clone(), "what was void is sent");
+                }
+            }
+        }
+        // Nothing is lost for good: all the memory can be used again.
+        kernel.0.borrow_mut().fault = None;
+        lane.resume(&kernel);
+        kernel.complete(usize::MAX, false);
+        lane.reap();
+        prop_assert_eq!(lane.idle.len(), CHUNKS as usize);
+        lane.idle.sort_unstable();
+        prop_assert!(lane.idle.iter().copied().eq(0..CHUNKS));
+    }
+}
+
+#[test]
+fn an_interface_that_goes_down_within_a_stop_loses_frames_and_sends_none_twice() {
+    for is_old in [false, true] {
+        let (mut lane, kernel) = lane_and_kernel(is_old);
+        kernel.0.borrow_mut().fault = Some(Fault { after: 5, errno: libc::ENOBUFS });
+        kernel.0.borrow_mut().is_down_after_fault = true;
+        let frames: Vec<_> = (0..20).map(frame).collect();
+        let outgoing: Vec<_> = frames.iter().map(|it| Outgoing::new(it)).collect();
+        assert_eq!(lane.send(&outgoing, 1514, &kernel), Sent { taken: 20, then: Then::Untried });
+        assert_eq!(kernel.sent(), frames[..5]);
+        kernel.0.borrow_mut().is_down_after_fault = false;
+        lane.resume(&kernel);
+        assert_eq!(kernel.sent(), frames[..5]);
+        assert_eq!(lane.send(&outgoing, 1514, &kernel).taken, 20);
+    }
+}
+
+#[test]
+fn what_is_not_for_this_way_is_left() {
+    let (mut lane, kernel) = lane_and_kernel(false);
+    let (short, long) = ([1; 13], [1; 2048]);
+    let whole = [2; 2047];
+    let tagged = crate::VnetHdr { flags: crate::VnetHdr::NEEDS_CSUM, ..Default::default() };
+    for frame in [
+        Outgoing::new(&short),
+        Outgoing::new(&long),
+        Outgoing::new(&whole[..1515]),
+        Outgoing::new(&whole[..60]).with_vnet(tagged),
+    ] {
+        let both = [Outgoing::new(&whole[..100]), frame, Outgoing::new(&whole[..100])];
+        assert_eq!(lane.send(&both, 1514, &kernel).taken, 1);
+        assert_eq!(lane.send(&both[1..], 1514, &kernel).taken, 0);
+    }
+    let pieces = [Outgoing::new(&whole[..1000]).with_tail(&whole[1000..])];
+    assert_eq!(lane.send(&pieces, 9014, &kernel).taken, 1);
+    assert_eq!(kernel.sent().last(), Some(&whole.to_vec()));
+}
+
+/// What a test does.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Send { count: usize, fault: Option<Fault> },
+    Complete { count: usize, from_the_end: bool },
+    Resume { is_down: bool },
+}
+
+/// The kernel stops after so many frames of a call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Fault {
+    after: usize,
+    errno: i32,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let errno = prop::sample::select(vec![
+        libc::EAGAIN,
+        libc::EBUSY,
+        libc::ENOBUFS,
+        libc::ENETDOWN,
+        // Nothing is said: so a full completion ring was told of once.
+        0,
+    ]);
+    let fault = (0..40_usize, errno).prop_map(|(after, errno)| {
+        let after = if errno == libc::ENETDOWN { 0 } else { after };
+        Fault { after, errno }
+    });
+    prop_oneof![
+        3 => (0..70_usize, prop::option::of(fault))
+            .prop_map(|(count, fault)| Step::Send { count, fault }),
+        1 => (0..300_usize, any::<bool>())
+            .prop_map(|(count, from_the_end)| Step::Complete { count, from_the_end }),
+        1 => any::<bool>().prop_map(|is_down| Step::Resume { is_down }),
+    ]
+}
+
+/// A frame that differs from any other.
+fn frame(number: u64) -> Vec<u8> {
+    let mut bytes = vec![0; 14 + usize::try_from(number % 900).expect("small")];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+/// The other side of the same memory, in the manner of `xsk_generic_xmit`.
+struct FakeKernel(RefCell<Inside>);
+
+struct Inside {
+    transmit: Mapping,
+    completion: Mapping,
+    frames: File,
+    /// Before Linux 6.5 what was taken is shown only when the ring is looked at again; void
+    /// descriptors are passed over all at once there.
+    is_old: bool,
+    seen: u32,
+    taken: u32,
+    completed: u32,
+    passed_over: u64,
+    on_their_way: Vec<u64>,
+    sent: Vec<Vec<u8>>,
+    fault: Option<Fault>,
+    is_down_after_fault: bool,
+    is_down: bool,
+}
+
+const LAYOUT: Layout = Layout { producer: 0, consumer: 64, entries: 128 };
+
+fn lane_and_kernel(is_old: bool) -> (Lane, FakeKernel) {
+    let memory = |bytes: usize| {
+        let file = File::from(memfd_create(c"ring", MFdFlags::empty()).expect("memory"));
+        file.set_len(bytes as u64).expect("its length");
+        let map = || Mapping::of(file.as_fd(), 0, bytes).expect("a mapping");
+        (map(), map(), file)
+    };
+    let places = CHUNKS as usize;
+    let (transmit, their_transmit, _) = memory(128 + places * DESCRIPTOR_BYTES);
+    let (completion, their_completion, _) = memory(128 + places * ADDRESS_BYTES);
+    let (frames, _, their_frames) = memory(places * CHUNK_BYTES);
+    let ring = |memory| Ring::new(memory, LAYOUT, CHUNKS);
+    let lane = Lane::new(frames, ring(transmit), ring(completion));
+    let inside = Inside {
+        transmit: their_transmit,
+        completion: their_completion,
+        frames: their_frames,
+        is_old,
+        seen: 0,
+        taken: 0,
+        completed: 0,
+        passed_over: 0,
+        on_their_way: Vec::new(),
+        sent: Vec::new(),
+        fault: None,
+        is_down_after_fault: false,
+        is_down: false,
+    };
+    (lane, FakeKernel(RefCell::new(inside)))
+}
+
+impl Kernel for FakeKernel {
+    fn push_out(&self) -> io::Result<()> {
+        self.0.borrow_mut().push_out()
+    }
+
+    fn passed_over(&self) -> io::Result<u64> {
+        Ok(self.0.borrow().passed_over)
+    }
+}
+
+impl FakeKernel {
+    fn sent(&self) -> Vec<Vec<u8>> {
+        self.0.borrow().sent.clone()
+    }
+
+    fn complete(&self, count: usize, from_the_end: bool) {
+        self.0.borrow_mut().complete(count, from_the_end);
+    }
+
+    fn free_chunks(&self) -> usize {
+        CHUNKS as usize - self.0.borrow().on_their_way.len()
+    }
+}
+
+impl Inside {
+    fn push_out(&mut self) -> io::Result<()> {
+        let errno =
+            |errno| if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) };
+        let is_down = |fault: Fault| fault.errno == libc::ENETDOWN;
+        if self.is_down && self.is_down_after_fault || self.fault.is_some_and(is_down) {
+            return errno(libc::ENETDOWN);
+        }
+        let mut sent = 0;
+        let stop = loop {
+            let Some((address, len)) = self.next_valid() else { break 0 };
+            if let Some(fault) = self.fault.take_if(|fault| fault.after == sent) {
+                if fault.errno == libc::EBUSY {
+                    self.taken = self.taken.wrapping_add(1);
+                    self.on_their_way.push(address);
+                }
+                self.is_down = true;
+                break fault.errno;
+            }
+            self.taken = self.taken.wrapping_add(1);
+            let mut bytes = vec![0; len as usize];
+            self.frames.read_exact_at(&mut bytes, address).expect("inside of the memory");
+            self.sent.push(bytes);
+            self.on_their_way.push(address);
+            sent += 1;
+            assert!(sent <= BATCH_MAX, "a call sends no more");
+        };
+        self.fault = None;
+        if sent > 0 && !self.is_old {
+            self.show();
+        }
+        errno(stop)
+    }
+
+    fn next_valid(&mut self) -> Option<(u64, u32)> {
+        if self.taken == self.seen {
+            self.show();
+            self.seen = self.transmit.u32_at(LAYOUT.producer).load(Ordering::Acquire);
+        }
+        while self.taken != self.seen {
+            let at = LAYOUT.entries + (self.taken % CHUNKS) as usize * DESCRIPTOR_BYTES;
+            let address = self.transmit.u64_at(at).load(Ordering::Relaxed);
+            let len = self.transmit.u32_at(at + 8).load(Ordering::Relaxed);
+            let end = u64::from(CHUNKS) * CHUNK_BYTES as u64;
+            if address < end {
+                return Some((address, len));
+            }
+            self.taken = self.taken.wrapping_add(1);
+            self.passed_over += 1;
+            if !self.is_old {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn show(&self) {
+        self.transmit.u32_at(LAYOUT.consumer).store(self.taken, Ordering::Release);
+    }
+
+    fn complete(&mut self, count: usize, from_the_end: bool) {
+        if from_the_end {
+            self.on_their_way.reverse();
+        }
+        let count = count.min(self.on_their_way.len());
+        for address in self.on_their_way.drain(..count) {
+            let at = LAYOUT.entries + (self.completed % CHUNKS) as usize * ADDRESS_BYTES;
+            self.completion.u64_at(at).store(address, Ordering::Relaxed);
+            self.completed = self.completed.wrapping_add(1);
+        }
+        self.completion.u32_at(LAYOUT.producer).store(self.completed, Ordering::Release);
+    }
+}

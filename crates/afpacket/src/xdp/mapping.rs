@@ -1,0 +1,95 @@
+//! Memory that the kernel reads and writes, too: reached by atomics, and by copies into it, so that
+//! nobody has a reference to bytes that change.
+#![allow(unsafe_code, reason = "mmap(2) gives addresses")]
+
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// A mapping, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    base: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the mapping is this value's alone in the process and tied to no thread.
+unsafe impl Send for Mapping {}
+// SAFETY: a shared reference gives out atomics and numbers only; bytes are written by a mutable one.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// `bytes` bytes of what the kernel has behind `file` from `offset` on.
+    pub(super) fn of(file: BorrowedFd<'_>, offset: libc::off_t, bytes: usize) -> io::Result<Self> {
+        Self::map(libc::MAP_SHARED | libc::MAP_POPULATE, file.as_raw_fd(), offset, bytes)
+    }
+
+    /// Fresh memory, all zeros.
+    pub(super) fn private(bytes: usize) -> io::Result<Self> {
+        Self::map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0, bytes)
+    }
+
+    fn map(flags: i32, file: i32, offset: libc::off_t, bytes: usize) -> io::Result<Self> {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a fresh mapping at a place that the kernel chooses.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, file, offset) };
+        match NonNull::new(base.cast()) {
+            Some(base) if base.as_ptr() != libc::MAP_FAILED.cast() => Ok(Self { base, bytes }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Its first byte's address and its length, as the kernel is told of them.
+    pub(super) fn extent(&self) -> (u64, u64) {
+        (self.base.as_ptr() as u64, self.bytes as u64)
+    }
+
+    /// The number of 32 bits that stands `at` bytes from the beginning.
+    ///
+    /// # Panics
+    /// When it is not inside, or not aligned.
+    pub(super) fn u32_at(&self, at: usize) -> &AtomicU32 {
+        let place = self.place(at, size_of::<AtomicU32>()).cast::<u32>();
+        assert!(place.is_aligned(), "a number of 32 bits at {at}");
+        // SAFETY: inside the mapping, which lives as long as `self`; aligned; any bytes are a value;
+        // in this process only atomics reach it while `self` is borrowed.
+        unsafe { AtomicU32::from_ptr(place) }
+    }
+
+    /// The same of 64 bits.
+    ///
+    /// # Panics
+    /// When it is not inside, or not aligned.
+    pub(super) fn u64_at(&self, at: usize) -> &AtomicU64 {
+        let place = self.place(at, size_of::<AtomicU64>()).cast::<u64>();
+        assert!(place.is_aligned(), "a number of 64 bits at {at}");
+        // SAFETY: as above.
+        unsafe { AtomicU64::from_ptr(place) }
+    }
+
+    /// Copies `bytes` to the place that is `at` bytes from the beginning.
+    ///
+    /// # Panics
+    /// When they do not fit.
+    pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
+        let place = self.place(at, bytes.len());
+        // SAFETY: inside the mapping, which nobody else in this process can reach while `self` is
+        // borrowed mutably, so `bytes` is elsewhere. The kernel reads it in a later call of ours.
+        unsafe { place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    fn place(&self, at: usize, len: usize) -> *mut u8 {
+        let is_inside = at.checked_add(len).is_some_and(|end| end <= self.bytes);
+        assert!(is_inside, "{at} + {len} of {} bytes", self.bytes);
+        // SAFETY: inside the mapping, as has just been seen.
+        unsafe { self.base.as_ptr().add(at) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: what was mapped, once, and nobody refers to any more.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
+    }
+}
