@@ -29,10 +29,10 @@ pub struct Options {
     /// Send buffer to ask for in bytes, likewise.
     pub send_buffer_bytes: Option<usize>,
     /// Send finished frames of up to 2,047 bytes, within the MTU, by an `AF_XDP` socket beside this
-    /// one, for less than a message costs ([`PacketSocket::by_xdp`] tells whether that could be had).
-    /// What it sends goes past the interface's queueing discipline, traffic control and captures
-    /// (those of this interface: the other end of a veth pair has its own), which the frames of one
-    /// who owns the interface may, and others may not.
+    /// one, for less than a message costs ([`PacketSocket::by_xdp`] tells whether that could be
+    /// had). It has 1 MiB of locked memory. What it sends goes past the interface's queueing
+    /// discipline, traffic control and captures (the other end of a veth pair has its own), so it
+    /// is for interfaces that are the caller's own. [`PacketSocket::upkeep`] has to be called.
     pub xdp_send: bool,
 }
 

@@ -93,6 +93,27 @@ fn carries_both_ways(setting: &Setting, len_max_bytes: usize) {
     }
 }
 
+/// What goes by `AF_XDP` goes past captures at the switch's end; messages do not.
+#[test]
+fn into_its_own_pair_plain_frames_go_by_af_xdp_and_into_an_interface_they_do_not() {
+    if !lab::enter() {
+        return;
+    }
+    for (setting, seen_near) in [(Setting::by_bridge(9000), 1), (Setting::by_interface(9000), 3)] {
+        let near = Capture::start(&setting.switch.switch_end(), "not arp and not ip6");
+        let arrivals = setting.arrivals();
+        let a = guest_mac(1);
+        let frames = [60, 1514, 5000].map(|len_bytes| numbered(setting.far, a, 1, len_bytes));
+        let card = setting.room.card("vm1");
+        frames.iter().for_each(|frame| card.send(frame));
+        for frame in &frames {
+            arrivals.expect_frame("at the host", frame);
+        }
+        near.expect_frame("the longest, a message", &frames[2]);
+        assert_eq!((near.from(a), arrivals.from(a)), (seen_near, 3));
+    }
+}
+
 #[test]
 fn what_is_too_big_for_the_uplink_is_counted_and_passes_between_guests() {
     if !lab::enter() {

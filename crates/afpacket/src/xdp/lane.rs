@@ -1,13 +1,14 @@
 //! Frames through shared memory, in batches: each is copied into a chunk of it, its descriptor put
 //! into the ring, and the kernel told by one call, which sends before it returns.
 //!
-//! The kernel may stop in the middle of a batch. It keeps in mind how far the ring was filled, so that
-//! nothing can be taken out any more, and how far it came it shows in time or, before Linux 6.5, only
-//! when it comes to the end. But a descriptor that it has not read can be made void: one that points
-//! outside of the memory is passed over, and counted. So after a stop all of the batch is made void,
-//! the kernel is sent on to the end, and those that it did not pass over are those that it had sent.
-//! Each frame is then either the interface's or still the caller's, and never both. The lane is given
-//! up until [`Lane::resume`], so that what stays in the way costs no more than that.
+//! The kernel may stop in the middle of a batch. It keeps in mind how far the ring was filled, so
+//! that nothing can be taken out any more, and how far it came it shows in time or, if it is older,
+//! only when it comes to the end. But a descriptor that it has not read can be made void: one that
+//! points outside of the memory is passed over, and counted. So after a stop all of the batch is
+//! made void, the kernel is sent on to the end, and those that it did not pass over are those that
+//! it had sent. Each frame is then either the interface's or still the caller's, and never both.
+//! The lane is given up until [`Lane::resume`], so that what stays in the way costs no more than
+//! that.
 
 use std::io;
 
@@ -21,7 +22,7 @@ use crate::outgoing::Outgoing;
 pub(super) const CHUNKS: u32 = 512;
 /// How long a chunk is.
 pub(super) const CHUNK_BYTES: usize = 2048;
-/// The longest frame: kernels before 5.11 take a frame that fills its chunk for one that leaves it.
+/// The longest frame: older kernels take a frame that fills its chunk for one that leaves it.
 const FRAME_MAX_BYTES: usize = CHUNK_BYTES - 1;
 /// The shortest: an Ethernet header.
 const FRAME_MIN_BYTES: usize = 14;
@@ -142,8 +143,8 @@ impl Lane {
         }
     }
 
-    /// Has the kernel go to the end of the ring, where everything is void; says whether it is there.
-    /// Each call passes over one or all, and may show it only in the next.
+    /// Has the kernel go to the end of the ring, where everything is void; says whether it is
+    /// there. Each call passes over one or all, and may show it only in the next.
     fn send_on(&self, kernel: &impl Kernel) -> bool {
         (0..=BATCH_MAX).any(|_| kernel.push_out().is_ok() && self.is_empty())
     }

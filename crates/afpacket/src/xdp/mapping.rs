@@ -16,7 +16,8 @@ pub(super) struct Mapping {
 
 // SAFETY: the mapping is this value's alone in the process and tied to no thread.
 unsafe impl Send for Mapping {}
-// SAFETY: a shared reference gives out atomics and numbers only; bytes are written by a mutable one.
+// SAFETY: a shared reference gives out atomics and numbers only; bytes are written by a mutable
+// one.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
@@ -25,9 +26,10 @@ impl Mapping {
         Self::map(libc::MAP_SHARED | libc::MAP_POPULATE, file.as_raw_fd(), offset, bytes)
     }
 
-    /// Fresh memory, all zeros.
-    pub(super) fn private(bytes: usize) -> io::Result<Self> {
-        Self::map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0, bytes)
+    /// Fresh memory, all zeros. It stays the same memory when the process forks: of private pages,
+    /// the kernel could keep those that this process does not write to any more.
+    pub(super) fn fresh(bytes: usize) -> io::Result<Self> {
+        Self::map(libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0, bytes)
     }
 
     fn map(flags: i32, file: i32, offset: libc::off_t, bytes: usize) -> io::Result<Self> {
@@ -52,8 +54,8 @@ impl Mapping {
     pub(super) fn u32_at(&self, at: usize) -> &AtomicU32 {
         let place = self.place(at, size_of::<AtomicU32>()).cast::<u32>();
         assert!(place.is_aligned(), "a number of 32 bits at {at}");
-        // SAFETY: inside the mapping, which lives as long as `self`; aligned; any bytes are a value;
-        // in this process only atomics reach it while `self` is borrowed.
+        // SAFETY: inside the mapping, which lives as long as `self`; aligned; any bytes are a
+        // value; in this process only atomics reach it while `self` is borrowed.
         unsafe { AtomicU32::from_ptr(place) }
     }
 

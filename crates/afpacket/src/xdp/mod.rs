@@ -46,7 +46,7 @@ impl XdpSender {
         calls::set_send_buffer(fd, lane::CHUNKS as usize * CHUNK_COST_BYTES)
             .map_err(at("setsockopt SO_SNDBUF"))?;
         let frames =
-            Mapping::private(lane::CHUNKS as usize * lane::CHUNK_BYTES).map_err(at("mmap"))?;
+            Mapping::fresh(lane::CHUNKS as usize * lane::CHUNK_BYTES).map_err(at("mmap"))?;
         calls::register_memory(fd, &frames, lane::CHUNK_BYTES)
             .map_err(at("setsockopt XDP_UMEM_REG"))?;
         let [transmit, completion] = calls::make_rings(fd, lane::CHUNKS)?;

@@ -37,7 +37,9 @@ proptest! {
                     let reached = fault.filter(|fault| fault.after < whole);
                     match (was_given_up, reached) {
                         (true, _) => prop_assert_eq!(sent, Sent { taken: 0, then: Then::Untried }),
-                        (false, None) => prop_assert_eq!(sent, Sent { taken: whole, then: Then::Untried }),
+                        (false, None) => {
+                            prop_assert_eq!(sent, Sent { taken: whole, then: Then::Untried });
+                        }
                         (false, Some(Fault { after, errno })) => {
                             let then =
                                 if errno == libc::EBUSY { Then::Lost } else { Then::Untried };
@@ -156,7 +158,7 @@ struct Inside {
     transmit: Mapping,
     completion: Mapping,
     frames: File,
-    /// Before Linux 6.5 what was taken is shown only when the ring is looked at again; void
+    /// What was taken is shown only when the ring is looked at again; void
     /// descriptors are passed over all at once there.
     is_old: bool,
     seen: u32,
