@@ -453,7 +453,8 @@ impl Stand {
         if let Some(pair) = &self.pair {
             pair.wait_until_it_sends(&mut self.interfaces)?;
         }
-        let port = PacketPort::open(&ours.name, self.slot.addresses().as_deref(), PacketLink::OwnPair)?;
+        let port =
+            PacketPort::open(&ours.name, self.slot.addresses().as_deref(), PacketLink::OwnPair)?;
         self.granted = Some(port.granted());
         self.linked = Some(port.interface_index());
         self.slot.offer(port);
