@@ -19,8 +19,9 @@
 //! Measured on a veth: `recvmmsg` equals a TPACKET_V2 ring in rate and in latency; a TPACKET_V3
 //! ring has 40 % less cost per frame under saturation but hands its blocks over on a timer, which
 //! adds 1 ms to every quiet exchange. A TX ring and `PACKET_QDISC_BYPASS` gain nothing over
-//! `sendmmsg`. So nothing is mapped to receive. Sending by `AF_XDP`'s rings does gain (a quarter,
-//! on a veth), for frames that need nothing of the kernel: see [`Options::xdp_send`].
+//! `sendmmsg`. So nothing is mapped to receive. Sending by `AF_XDP`'s rings does gain (a fifth
+//! of the processor, on a veth), for frames that need nothing of the kernel: see
+//! [`Options::xdp_send`].
 //!
 //! # Example
 //! ```no_run

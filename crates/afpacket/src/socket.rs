@@ -31,8 +31,9 @@ pub struct Options {
     /// Send finished frames of up to 2,047 bytes, within the MTU, by an `AF_XDP` socket beside this
     /// one, for less than a message costs ([`PacketSocket::by_xdp`] tells whether that could be
     /// had). It has 1 MiB of locked memory. What it sends goes past the interface's queueing
-    /// discipline, traffic control and captures (the other end of a veth pair has its own), so it
-    /// is for interfaces that are the caller's own. [`PacketSocket::upkeep`] has to be called.
+    /// discipline, traffic control and captures (the other end of a veth pair has its own); and
+    /// after the MTU was lowered, frames are lost until the next [`PacketSocket::upkeep`], which
+    /// has to be called. Meant for, and tried with, veth pairs of the caller's own.
     pub xdp_send: bool,
 }
 
@@ -89,9 +90,15 @@ pub enum NotByXdp {
     /// It was opened without [`Options::xdp_send`].
     #[error("not asked for")]
     NotAsked,
+    /// A kernel that goes down by it.
+    #[error("Linux {release} may go down by sending with AF_XDP (CVE-2025-40290)")]
+    Kernel {
+        /// As `uname -r` has it.
+        release: String,
+    },
     /// The kernel has no such sockets, somebody else has the interface's queue, or a limit is in
     /// the way.
-    #[error("{call}: {source}{}", xdp_hint(source))]
+    #[error("{call}: {source}{}", xdp_hint(call, source))]
     Call {
         /// The call, with the option's name where there is one.
         call: &'static str,
@@ -100,11 +107,13 @@ pub enum NotByXdp {
     },
 }
 
-fn xdp_hint(source: &io::Error) -> &'static str {
-    match source.raw_os_error() {
-        Some(libc::EAFNOSUPPORT) => " (a kernel without CONFIG_XDP_SOCKETS, or not allowed)",
-        Some(libc::EBUSY) => " (another AF_XDP socket has the interface's first queue)",
-        Some(libc::ENOBUFS) => " (about 1 MiB may not be locked: RLIMIT_MEMLOCK, CAP_IPC_LOCK)",
+fn xdp_hint(call: &str, source: &io::Error) -> &'static str {
+    match (call, source.raw_os_error()) {
+        (_, Some(libc::EAFNOSUPPORT)) => " (a kernel without CONFIG_XDP_SOCKETS, or not allowed)",
+        ("bind", Some(libc::EBUSY)) => " (another AF_XDP socket has the interface's first queue)",
+        ("setsockopt XDP_UMEM_REG", Some(libc::ENOBUFS)) => {
+            " (1 MiB more may not be locked: RLIMIT_MEMLOCK, CAP_IPC_LOCK)"
+        }
         _ => "",
     }
 }
@@ -166,8 +175,7 @@ impl PacketSocket {
         }
         let xdp = match options.xdp_send {
             false => Err(NotByXdp::NotAsked),
-            true => XdpSender::open(fd.as_fd(), index)
-                .map_err(|(call, source)| NotByXdp::Call { call, source }),
+            true => XdpSender::open(fd.as_fd(), index),
         };
         Ok(Self {
             fd,
@@ -286,7 +294,7 @@ impl PacketSocket {
 
     /// To be called a few times a second by whoever asked for [`Options::xdp_send`]: looks whether
     /// the interface's MTU is another, and whether frames can go by `AF_XDP` again after the
-    /// interface was down. Two or three system calls; none without it.
+    /// interface was down. Three system calls, or up to 35 to begin again; none without it.
     pub fn upkeep(&mut self) {
         if let Ok(xdp) = &mut self.xdp {
             xdp.upkeep(self.fd.as_fd());

@@ -14,7 +14,7 @@ use testkit::netns::wait_until_active;
 
 #[test]
 fn every_size_arrives_in_order_by_whichever_way() {
-    if !pair(9000) {
+    if !pair(9000) || !xdp_or_skip() {
         return;
     }
     let (mut one, mut other) = (by_xdp("v0"), big("v1"));
@@ -40,7 +40,7 @@ fn every_size_arrives_in_order_by_whichever_way() {
 
 #[test]
 fn pieces_and_tags_arrive_whole_and_unfinished_frames_go_as_messages() {
-    if !pair(1500) {
+    if !pair(1500) || !xdp_or_skip() {
         return;
     }
     let (mut one, mut other) = (by_xdp("v0"), big("v1"));
@@ -72,7 +72,7 @@ fn pieces_and_tags_arrive_whole_and_unfinished_frames_go_as_messages() {
 
 #[test]
 fn frame_over_the_mtu_is_refused_also_when_that_has_changed() {
-    if !pair(1500) {
+    if !pair(1500) || !xdp_or_skip() {
         return;
     }
     let (mut one, mut other) = (by_xdp("v0"), big("v1"));
@@ -93,7 +93,7 @@ fn frame_over_the_mtu_is_refused_also_when_that_has_changed() {
 
 #[test]
 fn down_is_told_and_up_goes_on() {
-    if !pair(1500) {
+    if !pair(1500) || !xdp_or_skip() {
         return;
     }
     let (mut one, mut other) = (by_xdp("v0"), big("v1"));
@@ -129,7 +129,7 @@ fn down_is_told_and_up_goes_on() {
 
 #[test]
 fn frame_without_a_carrier_is_lost_and_said_to_be() {
-    if !pair(1500) {
+    if !pair(1500) || !xdp_or_skip() {
         return;
     }
     let (mut one, mut other) = (by_xdp("v0"), big("v1"));
@@ -152,7 +152,7 @@ fn frame_without_a_carrier_is_lost_and_said_to_be() {
 /// Frames that wait elsewhere, here at a slow interface behind a bridge, keep their memory.
 #[test]
 fn more_frames_than_there_is_memory_for_go_as_messages_in_order() {
-    if !pair(1500) || !testkit::tool_or_skip("tc", "iproute2") {
+    if !pair(1500) || !xdp_or_skip() || !testkit::tool_or_skip("tc", "iproute2") {
         return;
     }
     add_pair("slow", "end", 1500);
@@ -162,11 +162,11 @@ fn more_frames_than_there_is_memory_for_go_as_messages_in_order() {
         ip(&format!("link set {member} master br0"));
     }
     wait_until_active(&["v0", "v1", "slow", "end", "br0"]);
-    output("tc", "qdisc add dev slow root tbf rate 8mbit burst 10kb latency 20s");
+    output("tc", "qdisc add dev slow root tbf rate 800kbit burst 2kb latency 20s");
     let (mut one, mut end) = (by_xdp("v0"), big("end"));
     // A bridge asks who is there.
     end.set_filter(&only_type(TYPE_TEST, u32::MAX)).expect("a filter");
-    let frames: Vec<_> = (0..700).map(|n| frame(600, TYPE_TEST, n)).collect();
+    let frames: Vec<_> = (0..700).map(|n| frame(300, TYPE_TEST, n)).collect();
     for batch in frames.chunks(64) {
         send_all(&mut one, batch);
     }
@@ -175,12 +175,12 @@ fn more_frames_than_there_is_memory_for_go_as_messages_in_order() {
     let arrived = receive_all(&mut end, frames.len());
     assert!(arrived.iter().map(|it| &it.bytes).eq(&frames));
     send_all(&mut one, &frames[..64]);
-    assert_eq!(sent_by_xdp(&one), by_xdp + 64, "the memory has come back");
+    assert_eq!(sent_by_xdp(&one), by_xdp + 64, "the memory has not come back");
 }
 
 #[test]
 fn second_socket_on_an_interface_sends_messages_and_says_why() {
-    if !pair(1500) {
+    if !pair(1500) || !xdp_or_skip() {
         return;
     }
     let (first, mut second, mut other) = (by_xdp("v0"), by_xdp("v0"), big("v1"));
@@ -191,9 +191,18 @@ fn second_socket_on_an_interface_sends_messages_and_says_why() {
     send_all(&mut second, &frames);
     assert_eq!(receive_all(&mut other, 1)[0].bytes, frames[0]);
     drop(first);
-    let last = by_xdp("v0");
-    assert!(last.by_xdp().is_ok(), "the queue is free again: {:?}", last.by_xdp());
+    assert!(testkit::wait_until(LIMIT, || by_xdp("v0").by_xdp().is_ok()), "the queue stays taken");
     assert!(matches!(open("v0").by_xdp(), Err(NotByXdp::NotAsked)));
+}
+
+/// Whether this kernel sends by `AF_XDP`.
+fn xdp_or_skip() -> bool {
+    add_pair("try0", "try1", 1500);
+    let tried = by_xdp("try0");
+    if let Err(why) = tried.by_xdp() {
+        testkit::skip(&format!("nothing is sent by AF_XDP here: {why}"));
+    }
+    tried.by_xdp().is_ok()
 }
 
 fn by_xdp(interface: &str) -> PacketSocket {

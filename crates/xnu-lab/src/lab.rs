@@ -48,6 +48,7 @@ impl LabConfig {
             bridge: BRIDGE.to_owned(),
             create: false,
             member: None,
+            messages: false,
             wait: false,
         };
         Self { version, seed, guests: 2, uplink, names_addresses: false }

@@ -18,15 +18,22 @@ pub(super) fn xdp_socket() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Asks for room for frames on their way; ENOBUFS when the system grants less.
-pub(super) fn set_send_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+/// Asks for room for frames on their way, and says how much is granted: less than asked for, where
+/// `net.core.wmem_max` is less and the process has no CAP_NET_ADMIN over the system.
+pub(super) fn set_send_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
     let send = Buffer { force: libc::SO_SNDBUFFORCE, ask: libc::SO_SNDBUF };
     // The kernel counts double what it is asked for.
-    let asked = bytes.div_ceil(2);
-    match set_buffer(fd, send, Some(asked))? {
-        granted if granted < asked => Err(io::Error::from_raw_os_error(libc::ENOBUFS)),
-        _ => Ok(()),
-    }
+    Ok(2 * set_buffer(fd, send, Some(bytes.div_ceil(2)))?)
+}
+
+/// The kernel's release, as `uname -r` has it; empty where it is not told.
+pub(super) fn kernel_release() -> String {
+    // SAFETY: arrays of bytes, for which zeros are a value.
+    let mut names: libc::utsname = unsafe { mem::zeroed() };
+    // SAFETY: uname writes a whole utsname, borrowed mutably through the call.
+    let _ = unsafe { libc::uname(&raw mut names) };
+    let bytes = names.release.iter().map(|byte| byte.to_ne_bytes()[0]);
+    bytes.take_while(|byte| *byte != 0).map(char::from).collect()
 }
 
 /// Has the kernel pin the memory that frames are sent from.
@@ -58,7 +65,7 @@ pub(super) fn make_rings(
     make(libc::XDP_UMEM_FILL_RING, 2)?;
     make(libc::XDP_UMEM_COMPLETION_RING, places)?;
     make(libc::XDP_TX_RING, places)?;
-    let offsets = offsets(fd).map_err(at("getsockopt XDP_MMAP_OFFSETS"))?;
+    let offsets = offsets(fd).map_err(at(MMAP_OFFSETS))?;
     let map = |page: libc::off_t, of: &libc::xdp_ring_offset, entry_bytes: usize| {
         let layout = Layout {
             producer: wide(of.producer),
@@ -67,7 +74,8 @@ pub(super) fn make_rings(
         };
         let bytes = layout.entries.saturating_add(places as usize * entry_bytes);
         let memory = Mapping::of(fd, page, bytes).map_err(at("mmap of an XDP ring"))?;
-        Ok(Ring::new(memory, layout, places))
+        Ring::new(memory, layout, places)
+            .ok_or((MMAP_OFFSETS, io::Error::from_raw_os_error(libc::EINVAL)))
     };
     let done = libc::off_t::try_from(libc::XDP_UMEM_PGOFF_COMPLETION_RING).unwrap_or(0);
     Ok([
@@ -75,6 +83,8 @@ pub(super) fn make_rings(
         map(done, &offsets.cr, ADDRESS_BYTES)?,
     ])
 }
+
+const MMAP_OFFSETS: &str = "getsockopt XDP_MMAP_OFFSETS";
 
 fn offsets(fd: BorrowedFd<'_>) -> io::Result<libc::xdp_mmap_offsets> {
     // SAFETY: plain integers, for which zeros are a value.
@@ -85,7 +95,7 @@ fn offsets(fd: BorrowedFd<'_>) -> io::Result<libc::xdp_mmap_offsets> {
 }
 
 /// Puts the socket on the interface's first queue, in copy mode: the kernel makes a packet of its
-/// own of each frame, so any kind of interface will do.
+/// own of each frame, so the driver needs to know nothing of it.
 pub(super) fn bind(fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
     let place = libc::sockaddr_xdp {
         sxdp_family: AF_XDP,

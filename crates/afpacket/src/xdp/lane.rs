@@ -66,6 +66,14 @@ pub(super) trait Kernel {
     fn passed_over(&self) -> io::Result<u64>;
 }
 
+/// A batch in which the kernel stopped, all of it void since.
+#[derive(Debug)]
+struct Stop {
+    batch: ArrayVec<Put, BATCH_MAX>,
+    /// What the kernel had passed over before.
+    passed_over_before: u64,
+}
+
 /// Memory for frames, and the two rings. Between two calls the kernel has taken everything from the
 /// ring, unless the lane is given up.
 #[derive(Debug)]
@@ -76,13 +84,16 @@ pub(super) struct Lane {
     /// Chunks that the kernel does not have.
     idle: Vec<u32>,
     is_given_up: bool,
+    /// Of a lane that is given up: the kernel could not be sent on to the end.
+    unsettled: Option<Stop>,
 }
 
 impl Lane {
-    /// `frames` has [`CHUNKS`] times [`CHUNK_BYTES`] bytes; the rings have [`CHUNKS`] places.
-    pub(super) fn new(frames: Mapping, transmit: Ring, completion: Ring) -> Self {
-        let idle = (0..CHUNKS).collect();
-        Self { frames, transmit, completion, idle, is_given_up: false }
+    /// `frames` has [`CHUNKS`] times [`CHUNK_BYTES`] bytes, of which so many `chunks` are used; the
+    /// rings have [`CHUNKS`] places.
+    pub(super) fn new(frames: Mapping, [transmit, completion]: [Ring; 2], chunks: u32) -> Self {
+        let idle = (0..chunks).collect();
+        Self { frames, transmit, completion, idle, is_given_up: false, unsettled: None }
     }
 
     /// Sends the first of `frames`, up to one that is not finished, or longer than a chunk or
@@ -104,39 +115,49 @@ impl Lane {
             return nothing;
         }
         self.transmit.publish();
-        let answer = kernel.push_out();
-        if answer.is_ok() && self.is_empty() {
+        let errno = kernel.push_out().err().and_then(|error| error.raw_os_error());
+        // A driver's own errors do not stop the kernel; it answers the last of them.
+        if self.is_at_end() && errno != Some(libc::EBUSY) {
             return Sent { taken: batch.len(), then: Then::Untried };
         }
-        self.stopped(&batch, answer.err().and_then(|error| error.raw_os_error()), kernel)
+        self.is_given_up = true;
+        self.stopped(batch, errno, kernel)
     }
 
     /// Goes on after a stop, if the kernel has passed over what was made void.
     pub(super) fn resume(&mut self, kernel: &impl Kernel) {
-        self.is_given_up = self.is_given_up && !self.send_on(kernel);
+        if !self.is_given_up || !self.send_on(kernel) {
+            return;
+        }
+        self.is_given_up = false;
+        if let Some(stop) = self.unsettled.take() {
+            self.settle(&stop, kernel);
+        }
     }
 
     /// The kernel stopped in `batch`, and answered `errno`.
-    fn stopped(&mut self, batch: &[Put], errno: Option<i32>, kernel: &impl Kernel) -> Sent {
-        self.is_given_up = true;
-        let before = kernel.passed_over();
-        for put in batch {
+    fn stopped(
+        &mut self,
+        batch: ArrayVec<Put, BATCH_MAX>,
+        errno: Option<i32>,
+        kernel: &impl Kernel,
+    ) -> Sent {
+        let passed_over_before = kernel.passed_over().unwrap_or(0);
+        for put in &batch {
             self.transmit.set(put.count, VOID, 1);
         }
-        let is_untouched = matches!(errno, Some(libc::ENETDOWN | libc::ENXIO));
-        let tried = if is_untouched {
+        let stop = Stop { batch, passed_over_before };
+        let tried = if matches!(errno, Some(libc::ENETDOWN | libc::ENXIO)) {
+            self.give_back_from(&stop, 0);
             0
-        } else if self.send_on(kernel)
-            && let (Ok(before), Ok(after)) = (before, kernel.passed_over())
-        {
-            let passed_over = usize::try_from(after.wrapping_sub(before)).unwrap_or(usize::MAX);
-            batch.len().saturating_sub(passed_over)
+        } else if self.send_on(kernel) {
+            self.settle(&stop, kernel)
         } else {
-            // The interface went down meanwhile: rather lost than sent twice.
-            batch.len()
+            // The interface went down just now: rather lost than sent twice.
+            let all = stop.batch.len();
+            self.unsettled = Some(stop);
+            all
         };
-        // The kernel gives back the chunks of what it tried, in time.
-        batch[tried..].iter().for_each(|put| self.give_back(put.chunk));
         match tried.checked_sub(1) {
             Some(taken) if errno == Some(libc::EBUSY) => Sent { taken, then: Then::Lost },
             _ => Sent { taken: tried, then: Then::Untried },
@@ -146,11 +167,36 @@ impl Lane {
     /// Has the kernel go to the end of the ring, where everything is void; says whether it is
     /// there. Each call passes over one or all, and may show it only in the next.
     fn send_on(&self, kernel: &impl Kernel) -> bool {
-        (0..=BATCH_MAX).any(|_| kernel.push_out().is_ok() && self.is_empty())
+        for _ in 0..=BATCH_MAX {
+            if kernel.push_out().is_err() {
+                return false;
+            }
+            if self.is_at_end() {
+                return true;
+            }
+        }
+        false
     }
 
-    fn is_empty(&self) -> bool {
+    /// How many frames of a batch the kernel had tried before it stopped, now that it has passed
+    /// over all others. It gives back the chunks of what it tried, in time.
+    fn settle(&mut self, stop: &Stop, kernel: &impl Kernel) -> usize {
+        let since = |total: u64| total.saturating_sub(stop.passed_over_before);
+        let passed_over = kernel.passed_over().map_or(0, since);
+        let passed_over = usize::try_from(passed_over).unwrap_or(usize::MAX);
+        let tried = stop.batch.len().saturating_sub(passed_over);
+        self.give_back_from(stop, tried);
+        tried
+    }
+
+    fn is_at_end(&self) -> bool {
         self.transmit.consumer() == self.transmit.next()
+    }
+
+    fn give_back_from(&mut self, stop: &Stop, place: usize) {
+        for put in &stop.batch[place..] {
+            self.give_back(put.chunk);
+        }
     }
 
     /// Copies the first frames into chunks and puts their descriptors.

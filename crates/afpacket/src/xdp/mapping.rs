@@ -52,11 +52,11 @@ impl Mapping {
     /// # Panics
     /// When it is not inside, or not aligned.
     pub(super) fn u32_at(&self, at: usize) -> &AtomicU32 {
-        let place = self.place(at, size_of::<AtomicU32>()).cast::<u32>();
+        let place = self.place(at, size_of::<AtomicU32>()).cast::<AtomicU32>();
         assert!(place.is_aligned(), "a number of 32 bits at {at}");
         // SAFETY: inside the mapping, which lives as long as `self`; aligned; any bytes are a
         // value; in this process only atomics reach it while `self` is borrowed.
-        unsafe { AtomicU32::from_ptr(place) }
+        unsafe { AtomicU32::from_ptr(place.cast()) }
     }
 
     /// The same of 64 bits.
@@ -64,10 +64,10 @@ impl Mapping {
     /// # Panics
     /// When it is not inside, or not aligned.
     pub(super) fn u64_at(&self, at: usize) -> &AtomicU64 {
-        let place = self.place(at, size_of::<AtomicU64>()).cast::<u64>();
+        let place = self.place(at, size_of::<AtomicU64>()).cast::<AtomicU64>();
         assert!(place.is_aligned(), "a number of 64 bits at {at}");
         // SAFETY: as above.
-        unsafe { AtomicU64::from_ptr(place) }
+        unsafe { AtomicU64::from_ptr(place.cast()) }
     }
 
     /// Copies `bytes` to the place that is `at` bytes from the beginning.
@@ -77,13 +77,17 @@ impl Mapping {
     pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
         let place = self.place(at, bytes.len());
         // SAFETY: inside the mapping, which nobody else in this process can reach while `self` is
-        // borrowed mutably, so `bytes` is elsewhere. The kernel reads it in a later call of ours.
+        // borrowed mutably, so `bytes` is elsewhere. The kernel only reads it.
         unsafe { place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
+    /// Whether `len` bytes from `at` on are inside.
+    pub(super) fn has(&self, at: usize, len: usize) -> bool {
+        at.checked_add(len).is_some_and(|end| end <= self.bytes)
+    }
+
     fn place(&self, at: usize, len: usize) -> *mut u8 {
-        let is_inside = at.checked_add(len).is_some_and(|end| end <= self.bytes);
-        assert!(is_inside, "{at} + {len} of {} bytes", self.bytes);
+        assert!(self.has(at, len), "{at} + {len} of {} bytes", self.bytes);
         // SAFETY: inside the mapping, as has just been seen.
         unsafe { self.base.as_ptr().add(at) }
     }

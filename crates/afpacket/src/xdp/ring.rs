@@ -24,9 +24,15 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    pub(super) fn new(memory: Mapping, layout: Layout, places: u32) -> Self {
-        assert!(places.is_power_of_two(), "{places} places");
-        Self { memory, layout, places, next: 0 }
+    /// None if the layout is not one of a ring of `places` in `memory`, which a power of two is.
+    pub(super) fn new(memory: Mapping, layout: Layout, places: u32) -> Option<Self> {
+        let counts = [layout.producer, layout.consumer];
+        let is_inside = counts.iter().all(|at| at.is_multiple_of(4) && memory.has(*at, 4));
+        // The smaller of the two kinds of entry; the mapping was made for as many of its kind.
+        let has_places = memory.has(layout.entries, places as usize * ADDRESS_BYTES);
+        let is_ring =
+            is_inside && has_places && layout.entries.is_multiple_of(8) && places.is_power_of_two();
+        is_ring.then_some(Self { memory, layout, places, next: 0 })
     }
 
     /// This side's count.

@@ -1,5 +1,5 @@
-//! `bridge:BR[,create][,member=IF][,wait]`, `iface:IF[,wait]` or `none`: how a network reaches the
-//! host's.
+//! `bridge:BR[,create][,member=IF][,messages][,wait]`, `iface:IF[,wait]` or `none`: how a network
+//! reaches the host's.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +17,8 @@ pub enum UplinkSpec {
         create: bool,
         /// An interface to be made a member of it, and to be released at the end.
         member: Option<String>,
+        /// Linux: whether all frames go to it as messages, and none by `AF_XDP`.
+        messages: bool,
         /// Whether the network comes up without the bridge or the member when that is missing, and
         /// waits for it.
         wait: bool,
@@ -33,7 +35,7 @@ pub enum UplinkSpec {
 /// An uplink that is not written as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "uplink {text:?}: {why}; bridge:BRIDGE[,create][,member=INTERFACE][,wait], \
+    "uplink {text:?}: {why}; bridge:BRIDGE[,create][,member=INTERFACE][,messages][,wait], \
      iface:INTERFACE[,wait] or none is expected"
 )]
 pub struct UplinkParseError {
@@ -68,10 +70,11 @@ fn parse(text: &str) -> Result<UplinkSpec, String> {
             Ok(UplinkSpec::Interface { name, wait })
         }
         "bridge" => {
-            let (mut create, mut member, mut wait) = (false, None, false);
+            let (mut create, mut member, mut messages, mut wait) = (false, None, false, false);
             for word in words {
                 match word.split_once('=') {
                     None if word == "create" => create = true,
+                    None if word == "messages" => messages = true,
                     None if word == "wait" => wait = true,
                     Some(("member", of)) if !of.is_empty() && member.is_none() => {
                         member = Some(of.to_owned());
@@ -79,7 +82,7 @@ fn parse(text: &str) -> Result<UplinkSpec, String> {
                     _ => return Err(format!("bridge takes no option {word:?} (here)")),
                 }
             }
-            Ok(UplinkSpec::Bridge { bridge: name, create, member, wait })
+            Ok(UplinkSpec::Bridge { bridge: name, create, member, messages, wait })
         }
         _ => Err(format!("there is no kind {kind:?}")),
     }
@@ -93,12 +96,13 @@ impl fmt::Display for UplinkSpec {
                 write!(f, "iface:{name}")?;
                 f.write_str(if *wait { ",wait" } else { "" })
             }
-            Self::Bridge { bridge, create, member, wait } => {
+            Self::Bridge { bridge, create, member, messages, wait } => {
                 write!(f, "bridge:{bridge}")?;
                 f.write_str(if *create { ",create" } else { "" })?;
                 if let Some(member) = member {
                     write!(f, ",member={member}")?;
                 }
+                f.write_str(if *messages { ",messages" } else { "" })?;
                 f.write_str(if *wait { ",wait" } else { "" })
             }
         }
@@ -119,6 +123,8 @@ mod tests {
             "bridge:br0,create,member=eth0",
             "bridge:br0,wait",
             "bridge:br0,create,member=eth0,wait",
+            "bridge:br0,messages",
+            "bridge:br0,create,member=eth0,messages,wait",
             "iface:eth0,wait",
         ] {
             assert_eq!(text.parse::<UplinkSpec>().unwrap().to_string(), text);
@@ -135,6 +141,7 @@ mod tests {
             ("bridge:br0,member=", "no option \"member=\""),
             ("bridge:br0,member=a,member=b", "no option \"member=b\""),
             ("iface:eth0,create", "iface takes no option"),
+            ("iface:eth0,messages", "iface takes no option"),
             ("wifi:en0", "no kind \"wifi\""),
         ] {
             let error = text.parse::<UplinkSpec>().unwrap_err().to_string();

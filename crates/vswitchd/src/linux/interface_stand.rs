@@ -114,7 +114,7 @@ impl InterfaceStand {
         }
         // Its offloads are its owner's: each frame says what is left to do to it.
         let port =
-            PacketPort::open(&self.name, self.slot.addresses().as_deref(), PacketLink::Foreign)?;
+            PacketPort::open(&self.name, self.slot.addresses().as_deref(), PacketLink::Messages)?;
         self.granted = Some(port.granted());
         self.linked = Some(port.interface_index());
         self.slot.offer(port);

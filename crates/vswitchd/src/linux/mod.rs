@@ -6,7 +6,9 @@ use ifctl::{Interfaces, Reaped, Tag};
 use vswitch::MacAddr;
 use vswitch::poller::Epoll;
 use vswitch::port::TrunkPort;
-use vswitch::port::linux::{DatagramPort, PacketPortError, TapError, TapPort, UnixgramPort};
+use vswitch::port::linux::{
+    DatagramPort, PacketLink, PacketPortError, TapError, TapPort, UnixgramPort,
+};
 use vswitch::port::unix::{
     BufferShortage, Granted, Inherited, InheritedError, PathError, StreamConnectPort,
     StreamListener, VdeListener, given, granted_to_unix_sockets, inherit,
@@ -214,12 +216,16 @@ impl Platform for Linux {
             UplinkSpec::Interface { name, wait } => {
                 uplink::on_interface(name, (words, *wait), addresses, repairs)?
             }
-            UplinkSpec::Bridge { bridge, create, member, wait } => {
+            UplinkSpec::Bridge { bridge, create, member, messages, wait } => {
                 self.reap_once();
                 let plan = stand::Plan {
                     bridge: bridge.clone(),
                     create: *create,
                     member: member.clone(),
+                    link: match messages {
+                        true => PacketLink::Messages,
+                        false => PacketLink::Xdp,
+                    },
                     wait: *wait,
                     uplink: words,
                 };

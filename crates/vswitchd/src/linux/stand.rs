@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) create: bool,
     /// An interface of the host's to be a member while the switch runs.
     pub(super) member: Option<String>,
+    /// How frames go into the pair.
+    pub(super) link: PacketLink,
     /// What is missing at the start is waited for.
     pub(super) wait: bool,
     /// The uplink as it was asked for, in words.
@@ -453,8 +455,7 @@ impl Stand {
         if let Some(pair) = &self.pair {
             pair.wait_until_it_sends(&mut self.interfaces)?;
         }
-        let port =
-            PacketPort::open(&ours.name, self.slot.addresses().as_deref(), PacketLink::OwnPair)?;
+        let port = PacketPort::open(&ours.name, self.slot.addresses().as_deref(), self.plan.link)?;
         self.granted = Some(port.granted());
         self.linked = Some(port.interface_index());
         self.slot.offer(port);

@@ -149,7 +149,7 @@ impl<K: Kernel, A: Attach<K>> Platform for Xnu<K, A> {
             UplinkSpec::Interface { name, wait } => {
                 uplink::on_interface(interfaces, name, *wait, addresses, self.repairs.clone())?
             }
-            UplinkSpec::Bridge { bridge, create, member, wait } => {
+            UplinkSpec::Bridge { bridge, create, member, messages: _, wait } => {
                 // A bridge that is made here has no MTU yet: it takes over the pair's. What is no
                 // bridge is refused for that below, whatever MTU it has.
                 let found = interfaces.find(bridge).ok().filter(|of| of.kind == Kind::Bridge);

@@ -54,7 +54,13 @@ pub(crate) fn a_bridge_of_its_own_with_a_member_lent_to_it<K: Kernel>(kernel: &K
     let name = (4600..4700).map(|number| format!("bridge{number}")).find(is_free);
     let name = name.expect("a free number");
     let member = Some(lent.name().to_owned());
-    let own = UplinkSpec::Bridge { bridge: name.clone(), create: true, member, wait: false };
+    let own = UplinkSpec::Bridge {
+        bridge: name.clone(),
+        create: true,
+        member,
+        messages: false,
+        wait: false,
+    };
     let side = Side::start(kernel, 1, own.clone()).expect("a switch");
     assert!(interfaces.find(&name).expect("it was made").is_up());
     let members: Vec<_> =

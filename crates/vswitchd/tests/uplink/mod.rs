@@ -171,7 +171,8 @@ pub(crate) fn new_bridge<K: Kernel>(kernel: &K) -> OwnedInterface<K> {
 
 /// An uplink into a bridge.
 pub(crate) fn to_bridge(bridge: &str) -> UplinkSpec {
-    UplinkSpec::Bridge { bridge: bridge.to_owned(), create: false, member: None, wait: false }
+    let bridge = bridge.to_owned();
+    UplinkSpec::Bridge { bridge, create: false, member: None, messages: false, wait: false }
 }
 
 /// `iface:NAME`.

@@ -184,8 +184,13 @@ impl Run {
         }
         let (kernel, operator) = (mac.kernel.clone(), mac.operator.clone());
         operator.spare();
-        let uplink =
-            UplinkSpec::Bridge { bridge: BRIDGE.into(), create: false, member: None, wait: false };
+        let uplink = UplinkSpec::Bridge {
+            bridge: BRIDGE.into(),
+            create: false,
+            member: None,
+            messages: false,
+            wait: false,
+        };
         let Started { service, tally, .. } = mac.start(uplink).expect("nothing is broken yet");
         Self { kernel, operator, service, tally, shared, before, stations, rng, version, steps: 0 }
     }

@@ -23,18 +23,23 @@ proptest! {
         let mut expected = Vec::new();
         for step in steps {
             match step {
-                Step::Send { count, fault } => {
+                Step::Send { count, fault, goes_down } => {
                     let frames: Vec<_> = (number..).map(frame).take(count).collect();
                     let outgoing: Vec<_> = frames.iter().map(|it| Outgoing::new(it)).collect();
                     number += count as u64;
-                    kernel.0.borrow_mut().fault = fault;
+                    kernel.set_fault(fault, goes_down);
                     let was_given_up = lane.is_given_up;
                     let idle = kernel.free_chunks();
                     let sent = lane.send(&outgoing, 1514, &kernel);
-                    expected.extend_from_slice(&frames[..sent.taken]);
-                    prop_assert_eq!(kernel.sent(), expected.clone(), "{:?}", sent);
+                    kernel.set_fault(None, false);
                     let whole = count.min(BATCH_MAX).min(idle);
                     let reached = fault.filter(|fault| fault.after < whole);
+                    let tried = match reached.filter(|_| !was_given_up) {
+                        None => sent.taken,
+                        Some(fault) => fault.after,
+                    };
+                    expected.extend_from_slice(&frames[..tried]);
+                    prop_assert_eq!(kernel.sent(), expected.clone(), "{:?}", sent);
                     match (was_given_up, reached) {
                         (true, _) => prop_assert_eq!(sent, Sent { taken: 0, then: Then::Untried }),
                         (false, None) => {
@@ -43,29 +48,30 @@ proptest! {
                         (false, Some(Fault { after, errno })) => {
                             let then =
                                 if errno == libc::EBUSY { Then::Lost } else { Then::Untried };
-                            let taken = if errno == libc::ENETDOWN { 0 } else { after };
+                            let is_lost = goes_down && errno != libc::ENETDOWN;
+                            let taken = match is_lost {
+                                // One less is taken where one more is said to be lost.
+                                true => whole - usize::from(then == Then::Lost),
+                                false => after,
+                            };
                             prop_assert_eq!(sent, Sent { taken, then });
                         }
                     }
                 }
                 Step::Complete { count, from_the_end } => kernel.complete(count, from_the_end),
                 Step::Resume { is_down } => {
-                    let errno = libc::ENETDOWN;
-                    kernel.0.borrow_mut().fault = is_down.then_some(Fault { after: 0, errno });
+                    let down = Fault { after: 0, errno: libc::ENETDOWN };
+                    kernel.set_fault(is_down.then_some(down), false);
                     lane.resume(&kernel);
+                    kernel.set_fault(None, false);
                     prop_assert!(is_down || !lane.is_given_up);
                     prop_assert_eq!(kernel.sent(), expected.clone(), "what was void is sent");
                 }
             }
         }
         // Nothing is lost for good: all the memory can be used again.
-        kernel.0.borrow_mut().fault = None;
         lane.resume(&kernel);
-        kernel.complete(usize::MAX, false);
-        lane.reap();
-        prop_assert_eq!(lane.idle.len(), CHUNKS as usize);
-        lane.idle.sort_unstable();
-        prop_assert!(lane.idle.iter().copied().eq(0..CHUNKS));
+        assert_all_idle(&mut lane, &kernel);
     }
 }
 
@@ -73,17 +79,40 @@ proptest! {
 fn an_interface_that_goes_down_within_a_stop_loses_frames_and_sends_none_twice() {
     for is_old in [false, true] {
         let (mut lane, kernel) = lane_and_kernel(is_old);
-        kernel.0.borrow_mut().fault = Some(Fault { after: 5, errno: libc::ENOBUFS });
-        kernel.0.borrow_mut().is_down_after_fault = true;
+        kernel.set_fault(Some(Fault { after: 5, errno: libc::ENOBUFS }), true);
         let frames: Vec<_> = (0..20).map(frame).collect();
         let outgoing: Vec<_> = frames.iter().map(|it| Outgoing::new(it)).collect();
         assert_eq!(lane.send(&outgoing, 1514, &kernel), Sent { taken: 20, then: Then::Untried });
         assert_eq!(kernel.sent(), frames[..5]);
-        kernel.0.borrow_mut().is_down_after_fault = false;
+        lane.resume(&kernel);
+        assert!(lane.is_given_up, "it is down still");
+        kernel.set_fault(None, false);
         lane.resume(&kernel);
         assert_eq!(kernel.sent(), frames[..5]);
         assert_eq!(lane.send(&outgoing, 1514, &kernel).taken, 20);
+        assert_all_idle(&mut lane, &kernel);
     }
+}
+
+/// As a driver answers that passes frames on to another interface, which is down.
+#[test]
+fn an_error_that_stopped_nothing_is_none() {
+    let (mut lane, kernel) = lane_and_kernel(false);
+    kernel.set_fault(Some(Fault { after: 20, errno: libc::ENETDOWN }), false);
+    let frames: Vec<_> = (0..20).map(frame).collect();
+    let outgoing: Vec<_> = frames.iter().map(|it| Outgoing::new(it)).collect();
+    assert_eq!(lane.send(&outgoing, 1514, &kernel), Sent { taken: 20, then: Then::Untried });
+    assert_eq!(kernel.sent(), frames);
+    assert_all_idle(&mut lane, &kernel);
+}
+
+/// All the memory can be used again once everything has been sent.
+#[track_caller]
+fn assert_all_idle(lane: &mut Lane, kernel: &FakeKernel) {
+    kernel.complete(usize::MAX, false);
+    lane.reap();
+    lane.idle.sort_unstable();
+    assert!(lane.idle.iter().copied().eq(0..CHUNKS), "{} chunks", lane.idle.len());
 }
 
 #[test]
@@ -110,7 +139,7 @@ fn what_is_not_for_this_way_is_left() {
 /// What a test does.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    Send { count: usize, fault: Option<Fault> },
+    Send { count: usize, fault: Option<Fault>, goes_down: bool },
     Complete { count: usize, from_the_end: bool },
     Resume { is_down: bool },
 }
@@ -136,8 +165,8 @@ fn step() -> impl Strategy<Value = Step> {
         Fault { after, errno }
     });
     prop_oneof![
-        3 => (0..70_usize, prop::option::of(fault))
-            .prop_map(|(count, fault)| Step::Send { count, fault }),
+        3 => (0..70_usize, prop::option::of(fault), any::<bool>())
+            .prop_map(|(count, fault, goes_down)| Step::Send { count, fault, goes_down }),
         1 => (0..300_usize, any::<bool>())
             .prop_map(|(count, from_the_end)| Step::Complete { count, from_the_end }),
         1 => any::<bool>().prop_map(|is_down| Step::Resume { is_down }),
@@ -168,7 +197,8 @@ struct Inside {
     on_their_way: Vec<u64>,
     sent: Vec<Vec<u8>>,
     fault: Option<Fault>,
-    is_down_after_fault: bool,
+    /// From the fault on, the interface is down.
+    goes_down: bool,
     is_down: bool,
 }
 
@@ -185,8 +215,9 @@ fn lane_and_kernel(is_old: bool) -> (Lane, FakeKernel) {
     let (transmit, their_transmit, _) = memory(128 + places * DESCRIPTOR_BYTES);
     let (completion, their_completion, _) = memory(128 + places * ADDRESS_BYTES);
     let (frames, _, their_frames) = memory(places * CHUNK_BYTES);
-    let ring = |memory| Ring::new(memory, LAYOUT, CHUNKS);
-    let lane = Lane::new(frames, ring(transmit), ring(completion));
+    let rings =
+        [transmit, completion].map(|memory| Ring::new(memory, LAYOUT, CHUNKS).expect("a ring"));
+    let lane = Lane::new(frames, rings, CHUNKS);
     let inside = Inside {
         transmit: their_transmit,
         completion: their_completion,
@@ -199,7 +230,7 @@ fn lane_and_kernel(is_old: bool) -> (Lane, FakeKernel) {
         on_their_way: Vec::new(),
         sent: Vec::new(),
         fault: None,
-        is_down_after_fault: false,
+        goes_down: false,
         is_down: false,
     };
     (lane, FakeKernel(RefCell::new(inside)))
@@ -220,6 +251,12 @@ impl FakeKernel {
         self.0.borrow().sent.clone()
     }
 
+    /// What happens in the next call that sends so many; without one, the interface is up.
+    fn set_fault(&self, fault: Option<Fault>, goes_down: bool) {
+        let mut inside = self.0.borrow_mut();
+        (inside.fault, inside.goes_down, inside.is_down) = (fault, goes_down, false);
+    }
+
     fn complete(&self, count: usize, from_the_end: bool) {
         self.0.borrow_mut().complete(count, from_the_end);
     }
@@ -233,19 +270,23 @@ impl Inside {
     fn push_out(&mut self) -> io::Result<()> {
         let errno =
             |errno| if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) };
-        let is_down = |fault: Fault| fault.errno == libc::ENETDOWN;
-        if self.is_down && self.is_down_after_fault || self.fault.is_some_and(is_down) {
+        let down = Fault { after: 0, errno: libc::ENETDOWN };
+        if self.is_down || self.fault == Some(down) {
             return errno(libc::ENETDOWN);
         }
         let mut sent = 0;
         let stop = loop {
-            let Some((address, len)) = self.next_valid() else { break 0 };
+            let Some((address, len)) = self.next_valid() else {
+                // A driver's own error; that it lost a frame would have stopped this before.
+                let own = |it: &mut Fault| it.after == sent && it.errno != libc::EBUSY;
+                break self.fault.take_if(own).map_or(0, |it| it.errno);
+            };
             if let Some(fault) = self.fault.take_if(|fault| fault.after == sent) {
                 if fault.errno == libc::EBUSY {
                     self.taken = self.taken.wrapping_add(1);
                     self.on_their_way.push(address);
                 }
-                self.is_down = true;
+                self.is_down = self.goes_down;
                 break fault.errno;
             }
             self.taken = self.taken.wrapping_add(1);
@@ -256,7 +297,6 @@ impl Inside {
             sent += 1;
             assert!(sent <= BATCH_MAX, "a call sends no more");
         };
-        self.fault = None;
         if sent > 0 && !self.is_old {
             self.show();
         }

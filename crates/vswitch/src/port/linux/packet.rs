@@ -39,18 +39,18 @@ pub enum PacketPortError {
     },
 }
 
-/// Whose the interface of a [`PacketPort`] is, and what its frames are like.
+/// How a [`PacketPort`] gives frames to its interface, and what they are like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PacketLink {
-    /// The switch's end of a veth pair that it made. Frames come and go with a header that tells
-    /// what is left to do to them; what goes out, the kernel finishes where it must be. Finished
-    /// frames of an ordinary size are sent by `AF_XDP` where the kernel lets it: past this end's
-    /// captures, queueing discipline and traffic control, none of which are anybody's.
-    OwnPair,
-    /// Somebody's interface. The same, but all frames go the way that its owner expects.
-    Foreign,
-    /// An interface that never gives a frame with work left on it, because its and its peer's
-    /// offloads are off, and is to get none.
+    /// Frames come and go with a header that tells what is left to do to them; what goes out, the
+    /// kernel finishes where it must be. Finished frames of an ordinary size are sent by `AF_XDP`
+    /// where the kernel lets it: past the interface's captures, queueing discipline and traffic
+    /// control. For the switch's end of a veth pair that it made.
+    Xdp,
+    /// The same, but all frames go as messages, the way that an interface's owner expects.
+    Messages,
+    /// All frames go as messages, on an interface that never gives a frame with work left on it,
+    /// because its and its peer's offloads are off, and is to get none.
     Finished,
 }
 
@@ -88,7 +88,7 @@ impl PacketPort {
             vnet_hdr: !finished_frames,
             receive_buffer_bytes: Some(BUFFER_BYTES),
             send_buffer_bytes: Some(BUFFER_BYTES),
-            xdp_send: link == PacketLink::OwnPair,
+            xdp_send: link == PacketLink::Xdp,
         };
         let socket = match PacketSocket::open(interface, &filter, &options) {
             // More than net.core.optmem_max allows. The filter only spares work: do without.
@@ -103,7 +103,9 @@ impl PacketPort {
             }
             opened => opened?,
         };
-        if let Err(why @ afpacket::NotByXdp::Call { .. }) = socket.by_xdp() {
+        if link == PacketLink::Xdp
+            && let Err(why) = socket.by_xdp()
+        {
             tracing::info!(interface, %why, "frames are sent as messages: AF_XDP is not to be had");
         }
         let takes = if finished_frames { Offloads::NONE } else { kernel_offloads() };

@@ -8,7 +8,7 @@ use super::uplinks::{carrier, missing, same_mtu, waited, wireless};
 use crate::doctor::Finding;
 use crate::doctor::facts::{Bridge, Link, Links, SpanningTree};
 
-/// Judges the uplink `bridge:NAME[,create][,member=MEMBER][,wait]`.
+/// Judges the uplink `bridge:NAME[,create][,member=MEMBER][,messages][,wait]`.
 pub(super) fn bridge(
     name: &str,
     create: bool,

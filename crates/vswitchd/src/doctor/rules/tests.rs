@@ -492,7 +492,7 @@ proptest! {
     ) {
         let links = Links { all, bridges, translates_wireless };
         let wanted = [
-            UplinkSpec::Bridge { bridge: name.clone(), create, member, wait },
+            UplinkSpec::Bridge { bridge: name.clone(), create, member, messages: false, wait },
             UplinkSpec::Interface { name: name.clone(), wait },
         ];
         let mut findings = uplinks(&wanted, &links);

@@ -25,6 +25,7 @@ pub fn uplinks_of_running(links: &Links) -> Vec<UplinkSpec> {
         bridge: bridge.to_owned(),
         create: false,
         member: None,
+        messages: false,
         wait: false,
     };
     bridges.into_iter().filter(|bridge| links.find(bridge).is_some()).map(uplink).collect()
@@ -44,7 +45,7 @@ pub fn uplinks(wanted: &[UplinkSpec], links: &Links) -> Vec<Finding> {
         {
             vec![waited(bridge)]
         }
-        UplinkSpec::Bridge { bridge, create, member, wait } => {
+        UplinkSpec::Bridge { bridge, create, member, wait, .. } => {
             bridge::bridge(bridge, *create, (member.as_deref(), *wait), links)
         }
     };
