@@ -107,6 +107,30 @@ pub enum SendError {
     Os(#[source] io::Error),
 }
 
+/// Why a socket sends nothing by `AF_XDP`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotByXdp {
+    /// It was opened without [`xdp_send`](crate::Options::xdp_send).
+    #[error("not asked for")]
+    NotAsked,
+    /// A kernel that goes down by it.
+    #[error("Linux {release} may go down by sending with AF_XDP (CVE-2025-40290)")]
+    Kernel {
+        /// As `uname -r` has it.
+        release: String,
+    },
+    /// The kernel has no such sockets, somebody else has the interface's queue, or a limit is in
+    /// the way.
+    #[error("{call}: {source}{}", xdp_hint(call, source))]
+    Call {
+        /// The call, with the option's name where there is one.
+        call: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
 /// `BPF_MAXINSNS` of linux/bpf_common.h.
 pub(crate) const FILTER_WORDS_MAX: usize = 4096;
 
@@ -114,6 +138,17 @@ fn filter_hint(source: &io::Error) -> &'static str {
     match source.raw_os_error() {
         Some(libc::ENOMEM) => " (raise it with: sysctl net.core.optmem_max)",
         Some(libc::EINVAL) => " (the kernel finds it not valid)",
+        _ => "",
+    }
+}
+
+fn xdp_hint(call: &str, source: &io::Error) -> &'static str {
+    match (call, source.raw_os_error()) {
+        (_, Some(libc::EAFNOSUPPORT)) => " (a kernel without CONFIG_XDP_SOCKETS, or not allowed)",
+        ("bind", Some(libc::EBUSY)) => " (another AF_XDP socket has the interface's first queue)",
+        ("setsockopt XDP_UMEM_REG", Some(libc::ENOBUFS)) => {
+            " (1 MiB more may not be locked: RLIMIT_MEMLOCK, CAP_IPC_LOCK)"
+        }
         _ => "",
     }
 }

@@ -71,13 +71,11 @@ mod sys;
 mod xdp;
 
 #[cfg(target_os = "linux")]
-pub use error::{Error, ReceiveError, SendError};
+pub use error::{Error, NotByXdp, ReceiveError, SendError};
 #[cfg(target_os = "linux")]
 pub use outgoing::Outgoing;
 #[cfg(target_os = "linux")]
 pub use slot::{Checksum, HEADROOM, SLOT_BUFFER_MIN, Slot};
 #[cfg(target_os = "linux")]
-pub use socket::{
-    BATCH_MAX, Buffers, FilterWord, NotByXdp, Options, PacketSocket, State, Statistics,
-};
+pub use socket::{BATCH_MAX, Buffers, FilterWord, Options, PacketSocket, State, Statistics};
 pub use vnet::{Gso, VnetHdr};

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use crate::auxdata::Auxdata;
-use crate::error::{Error, FILTER_WORDS_MAX, ReceiveError, SendError};
+use crate::error::{Error, FILTER_WORDS_MAX, NotByXdp, ReceiveError, SendError};
 use crate::outgoing::Outgoing;
 use crate::slot::Slot;
 use crate::sys;
@@ -81,41 +81,6 @@ pub enum State {
     Present,
     /// It was deleted or moved to another namespace; the socket is of no more use.
     Gone,
-}
-
-/// Why a socket sends nothing by `AF_XDP`.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NotByXdp {
-    /// It was opened without [`Options::xdp_send`].
-    #[error("not asked for")]
-    NotAsked,
-    /// A kernel that goes down by it.
-    #[error("Linux {release} may go down by sending with AF_XDP (CVE-2025-40290)")]
-    Kernel {
-        /// As `uname -r` has it.
-        release: String,
-    },
-    /// The kernel has no such sockets, somebody else has the interface's queue, or a limit is in
-    /// the way.
-    #[error("{call}: {source}{}", xdp_hint(call, source))]
-    Call {
-        /// The call, with the option's name where there is one.
-        call: &'static str,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-}
-
-fn xdp_hint(call: &str, source: &io::Error) -> &'static str {
-    match (call, source.raw_os_error()) {
-        (_, Some(libc::EAFNOSUPPORT)) => " (a kernel without CONFIG_XDP_SOCKETS, or not allowed)",
-        ("bind", Some(libc::EBUSY)) => " (another AF_XDP socket has the interface's first queue)",
-        ("setsockopt XDP_UMEM_REG", Some(libc::ENOBUFS)) => {
-            " (1 MiB more may not be locked: RLIMIT_MEMLOCK, CAP_IPC_LOCK)"
-        }
-        _ => "",
-    }
 }
 
 /// A raw packet socket on one interface: non-blocking, closed on exec.

@@ -12,8 +12,8 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use crate::error::NotByXdp;
 use crate::outgoing::Outgoing;
-use crate::socket::NotByXdp;
 use lane::{Kernel, Lane};
 pub(crate) use lane::{Sent, Then};
 use mapping::Mapping;
