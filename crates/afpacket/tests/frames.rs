@@ -9,7 +9,7 @@ use afpacket::{
     BATCH_MAX, Error, FilterWord, Options, Outgoing, PacketSocket, ReceiveError, SendError, Slot,
 };
 use common::{
-    MTU_MAX, REJECT_ALL, TYPE_TEST, assert_silent, frame, only_type, open, open_with, pair,
+    MTU_MAX, REJECT_ALL, TYPE_TEST, assert_silent, big, frame, only_type, open, open_with, pair,
     receive, receive_all, send_all,
 };
 
@@ -296,15 +296,4 @@ fn statistics_count_what_passed_and_what_was_dropped() {
     assert_eq!(counted.passed, 1500);
     assert_eq!(counted.passed - counted.dropped, received);
     assert!(counted.dropped > 500 && received > 10, "{counted:?}, {received} received");
-}
-
-/// A socket with buffers for many of the longest frames.
-fn big(interface: &str) -> PacketSocket {
-    let megabytes = Some(4 << 20);
-    let options = Options {
-        receive_buffer_bytes: megabytes,
-        send_buffer_bytes: megabytes,
-        ..Options::default()
-    };
-    open_with(interface, &options)
 }

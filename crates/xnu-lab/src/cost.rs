@@ -217,13 +217,7 @@ fn options(version: MacOs) -> BootOptions {
 }
 
 fn start_ours(mac: SimulatedMac) -> Result<Switch, LabError> {
-    let uplink = UplinkSpec::Bridge {
-        bridge: BRIDGE.into(),
-        create: false,
-        member: None,
-        messages: false,
-        wait: false,
-    };
+    let uplink = UplinkSpec::bridge(BRIDGE);
     Ok(Switch::Ours(Box::new(mac.start(uplink)?.service)))
 }
 

@@ -44,13 +44,7 @@ impl LabConfig {
     /// Two guests, on the machine's bridge.
     #[must_use]
     pub fn new(version: MacOs, seed: u64) -> Self {
-        let uplink = UplinkSpec::Bridge {
-            bridge: BRIDGE.to_owned(),
-            create: false,
-            member: None,
-            messages: false,
-            wait: false,
-        };
+        let uplink = UplinkSpec::bridge(BRIDGE);
         Self { version, seed, guests: 2, uplink, names_addresses: false }
     }
 }

@@ -142,7 +142,9 @@ impl Lane {
         errno: Option<i32>,
         kernel: &impl Kernel,
     ) -> Sent {
-        let passed_over_before = kernel.passed_over().unwrap_or(0);
+        // A count that is not told is taken for the highest: none was passed over since, and what
+        // may have been sent is not sent again.
+        let passed_over_before = kernel.passed_over().unwrap_or(u64::MAX);
         for put in &batch {
             self.transmit.set(put.count, VOID, 1);
         }

@@ -50,6 +50,17 @@ pub(crate) fn open_with(interface: &str, options: &Options) -> PacketSocket {
     PacketSocket::open(interface, &[], options).expect("open a packet socket")
 }
 
+/// A socket with buffers for many of the longest frames.
+pub(crate) fn big(interface: &str) -> PacketSocket {
+    let megabytes = Some(4 << 20);
+    let options = Options {
+        receive_buffer_bytes: megabytes,
+        send_buffer_bytes: megabytes,
+        ..Options::default()
+    };
+    open_with(interface, &options)
+}
+
 /// A frame of that length and type with bytes that differ from any other's.
 pub(crate) fn frame(length: usize, ethertype: u16, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ length as u64;

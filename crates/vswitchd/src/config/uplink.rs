@@ -32,6 +32,15 @@ pub enum UplinkSpec {
     },
 }
 
+impl UplinkSpec {
+    /// `bridge:BR`, without options.
+    #[must_use]
+    pub fn bridge(name: &str) -> Self {
+        let bridge = name.to_owned();
+        Self::Bridge { bridge, create: false, member: None, messages: false, wait: false }
+    }
+}
+
 /// An uplink that is not written as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -171,8 +171,7 @@ pub(crate) fn new_bridge<K: Kernel>(kernel: &K) -> OwnedInterface<K> {
 
 /// An uplink into a bridge.
 pub(crate) fn to_bridge(bridge: &str) -> UplinkSpec {
-    let bridge = bridge.to_owned();
-    UplinkSpec::Bridge { bridge, create: false, member: None, messages: false, wait: false }
+    UplinkSpec::bridge(bridge)
 }
 
 /// `iface:NAME`.

@@ -184,13 +184,7 @@ impl Run {
         }
         let (kernel, operator) = (mac.kernel.clone(), mac.operator.clone());
         operator.spare();
-        let uplink = UplinkSpec::Bridge {
-            bridge: BRIDGE.into(),
-            create: false,
-            member: None,
-            messages: false,
-            wait: false,
-        };
+        let uplink = UplinkSpec::bridge(BRIDGE);
         let Started { service, tally, .. } = mac.start(uplink).expect("nothing is broken yet");
         Self { kernel, operator, service, tally, shared, before, stations, rng, version, steps: 0 }
     }

@@ -1,6 +1,6 @@
 //! The lane against a kernel that stops wherever it can, in the manner of new and of old ones.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
@@ -91,6 +91,24 @@ fn an_interface_that_goes_down_within_a_stop_loses_frames_and_sends_none_twice()
         assert_eq!(kernel.sent(), frames[..5]);
         assert_eq!(lane.send(&outgoing, 1514, &kernel).taken, 20);
         assert_all_idle(&mut lane, &kernel);
+    }
+}
+
+#[test]
+fn without_the_kernels_count_nothing_is_sent_twice() {
+    for untold in [1, 2] {
+        let (mut lane, kernel) = lane_and_kernel(false);
+        let frames: Vec<_> = (0..20).map(frame).collect();
+        let outgoing: Vec<_> = frames.iter().map(|it| Outgoing::new(it)).collect();
+        // So that the count is not 0 from the beginning.
+        for after in [3, 5] {
+            kernel.set_fault(Some(Fault { after, errno: libc::ENOBUFS }), false);
+            let sent = lane.send(&outgoing, 1514, &kernel);
+            assert_eq!(sent.taken, if after == 3 { 3 } else { 20 });
+            lane.resume(&kernel);
+            kernel.0.borrow().untold_counts.set(untold);
+        }
+        assert_eq!(kernel.sent(), [&frames[..3], &frames[..5]].concat());
     }
 }
 
@@ -197,6 +215,8 @@ struct Inside {
     on_their_way: Vec<u64>,
     sent: Vec<Vec<u8>>,
     fault: Option<Fault>,
+    /// How many times it does not say what it passed over.
+    untold_counts: Cell<u32>,
     /// From the fault on, the interface is down.
     goes_down: bool,
     is_down: bool,
@@ -230,6 +250,7 @@ fn lane_and_kernel(is_old: bool) -> (Lane, FakeKernel) {
         on_their_way: Vec::new(),
         sent: Vec::new(),
         fault: None,
+        untold_counts: Cell::new(0),
         goes_down: false,
         is_down: false,
     };
@@ -242,7 +263,12 @@ impl Kernel for FakeKernel {
     }
 
     fn passed_over(&self) -> io::Result<u64> {
-        Ok(self.0.borrow().passed_over)
+        let inside = self.0.borrow();
+        if inside.untold_counts.get() > 0 {
+            inside.untold_counts.set(inside.untold_counts.get() - 1);
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        Ok(inside.passed_over)
     }
 }
 

@@ -21,14 +21,11 @@ pub fn uplinks_of_running(links: &Links) -> Vec<UplinkSpec> {
     let makers = links.all.iter().filter_map(|link| link.made_by.as_ref());
     let living = makers.filter(|maker| maker.is_alive);
     let bridges: BTreeSet<&str> = living.map(|maker| maker.label.as_str()).collect();
-    let uplink = |bridge: &str| UplinkSpec::Bridge {
-        bridge: bridge.to_owned(),
-        create: false,
-        member: None,
-        messages: false,
-        wait: false,
-    };
-    bridges.into_iter().filter(|bridge| links.find(bridge).is_some()).map(uplink).collect()
+    bridges
+        .into_iter()
+        .filter(|bridge| links.find(bridge).is_some())
+        .map(UplinkSpec::bridge)
+        .collect()
 }
 
 /// Judges uplinks, each with the interfaces and bridges that it stands on.
