@@ -12,6 +12,17 @@ pub(crate) struct Auxdata {
 }
 
 impl Auxdata {
+    /// Of a frame in a ring's slot, whose header has the same.
+    pub(crate) fn new(status: u32, wire_len: u32, tci: u16, tpid: u16) -> Self {
+        Self { status, wire_len, tci, tpid }
+    }
+
+    /// Of a frame that waits as a message beside a ring: for those the kernel sets no length, and
+    /// older ones leave there what stood there before.
+    pub(crate) fn without_length(self) -> Self {
+        Self { wire_len: 0, ..self }
+    }
+
     /// Finds the auxiliary data among control messages; `None` where there is none.
     pub(crate) fn find(mut control: &[u8]) -> Option<Self> {
         loop {

@@ -107,6 +107,28 @@ pub enum SendError {
     Os(#[source] io::Error),
 }
 
+/// Why a socket receives frames as messages, and not by a ring.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotByRing {
+    /// It was opened without [`receive_ring_slots`](crate::Options::receive_ring_slots).
+    #[error("not asked for")]
+    NotAsked,
+    /// It did at first. Then a frame came whose kind of segment a virtio-net header cannot express
+    /// (see [`ReceiveError::Inexpressible`]), and blocks the ring: a fault of Linux's, 5.6 and
+    /// later.
+    #[error("a frame came whose kind of segment blocks a ring (a fault of Linux's)")]
+    Blocked,
+    /// The kernel has no such rings, or no memory.
+    #[error("{call}: {source}")]
+    Call {
+        /// The call, with the option's name where there is one.
+        call: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
 /// Why a socket sends nothing by `AF_XDP`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

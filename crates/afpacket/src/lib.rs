@@ -60,7 +60,11 @@ mod auxdata;
 #[cfg(target_os = "linux")]
 mod error;
 #[cfg(target_os = "linux")]
+mod mapping;
+#[cfg(target_os = "linux")]
 mod outgoing;
+#[cfg(target_os = "linux")]
+mod rx_ring;
 #[cfg(target_os = "linux")]
 mod slot;
 #[cfg(target_os = "linux")]
@@ -71,7 +75,7 @@ mod sys;
 mod xdp;
 
 #[cfg(target_os = "linux")]
-pub use error::{Error, NotByXdp, ReceiveError, SendError};
+pub use error::{Error, NotByRing, NotByXdp, ReceiveError, SendError};
 #[cfg(target_os = "linux")]
 pub use outgoing::Outgoing;
 #[cfg(target_os = "linux")]

@@ -126,6 +126,11 @@ impl<'a> Slot<'a> {
         self.received.gso_tcp
     }
 
+    /// Where a frame goes: behind the headroom, and what does not fit there.
+    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut [u8]) {
+        (&mut self.buffer[HEADROOM..], self.spill)
+    }
+
     /// Bytes the kernel may write behind the headroom.
     pub(crate) fn room(&self) -> usize {
         self.buffer.len() - HEADROOM + self.spill.len()

@@ -4,8 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use crate::auxdata::Auxdata;
-use crate::error::{Error, FILTER_WORDS_MAX, NotByXdp, ReceiveError, SendError};
+use crate::error::{Error, FILTER_WORDS_MAX, NotByRing, NotByXdp, ReceiveError, SendError};
 use crate::outgoing::Outgoing;
+use crate::rx_ring::{RxRing, Taken};
 use crate::slot::Slot;
 use crate::sys;
 use crate::vnet::{VNET_HDR_LEN, VnetHdr};
@@ -28,6 +29,12 @@ pub struct Options {
     pub receive_buffer_bytes: Option<usize>,
     /// Send buffer to ask for in bytes, likewise.
     pub send_buffer_bytes: Option<usize>,
+    /// Receive by a ring of at least so many slots that the kernel shares, for less than a message
+    /// costs ([`PacketSocket::by_ring`] tells whether that could be had). A slot holds a frame of
+    /// the MTU that the interface has now, of 9,216 bytes at most, and takes some 80 more; longer
+    /// frames come as messages, at their place among the others, as far as the receive buffer
+    /// goes. [`PacketSocket::upkeep`] has to be called.
+    pub receive_ring_slots: Option<usize>,
     /// Send finished frames of up to 2,047 bytes, within the MTU, by an `AF_XDP` socket beside this
     /// one, for less than a message costs ([`PacketSocket::by_xdp`] tells whether that could be
     /// had). It has 1 MiB of locked memory. What it sends goes past the interface's queueing
@@ -70,7 +77,7 @@ pub struct Buffers {
 pub struct Statistics {
     /// Frames that passed the filter, dropped ones included.
     pub passed: u64,
-    /// Of those, the ones that were dropped because the receive buffer was full.
+    /// Of those, the ones that were dropped because the receive buffer or the ring was full.
     pub dropped: u64,
 }
 
@@ -98,6 +105,7 @@ pub struct PacketSocket {
     statistics: Statistics,
     incoming: sys::Incoming,
     outgoing: sys::Messages,
+    ring: Result<RxRing, NotByRing>,
     xdp: Result<XdpSender, NotByXdp>,
     /// An error of the receive side that a send ran into; see [`Self::send_once`].
     deferred: Option<i32>,
@@ -129,6 +137,10 @@ impl PacketSocket {
         set_options(fd.as_fd(), options).map_err(|(name, source)| call(name)(source))?;
         let buffers =
             set_buffers(fd.as_fd(), options).map_err(|(name, source)| call(name)(source))?;
+        let ring = match options.receive_ring_slots {
+            None => Err(NotByRing::NotAsked),
+            Some(slots) => RxRing::open(fd.as_fd(), index, slots, options.vnet_hdr),
+        };
         sys::bind(fd.as_fd(), index).map_err(|source| match source.raw_os_error() {
             Some(libc::ENODEV) => Error::NoSuchInterface { interface: interface.to_owned() },
             _ => call("bind")(source),
@@ -151,6 +163,7 @@ impl PacketSocket {
             statistics: Statistics::default(),
             incoming: sys::Incoming::new(),
             outgoing: sys::Messages::new(),
+            ring,
             xdp,
             deferred: None,
         })
@@ -177,10 +190,19 @@ impl PacketSocket {
         if let Some(errno) = self.deferred.take() {
             return Err(self.receive_error(io::Error::from_raw_os_error(errno)));
         }
-        let count = self
-            .incoming
-            .receive(self.fd.as_fd(), slots, self.vnet_hdr)
-            .map_err(|error| self.receive_error(error))?;
+        let received = match self.ring {
+            Ok(_) => self.receive_by_ring(slots),
+            Err(_) => self.receive_messages(slots, |auxdata| auxdata),
+        };
+        received.map_err(|error| self.receive_error(error))
+    }
+
+    fn receive_messages(
+        &mut self,
+        slots: &mut [Slot<'_>],
+        known: fn(Auxdata) -> Auxdata,
+    ) -> io::Result<usize> {
+        let count = self.incoming.receive(self.fd.as_fd(), slots, self.vnet_hdr)?;
         for (index, slot) in slots[..count].iter_mut().enumerate() {
             let message = self.incoming.message(index);
             let (length, vnet) = if self.vnet_hdr {
@@ -189,9 +211,60 @@ impl PacketSocket {
             } else {
                 (message.length, VnetHdr::default())
             };
-            slot.fill(length, Auxdata::find(message.control), vnet);
+            slot.fill(length, Auxdata::find(message.control).map(known), vnet);
         }
         Ok(count)
+    }
+
+    fn receive_by_ring(&mut self, slots: &mut [Slot<'_>]) -> io::Result<usize> {
+        let slots_max = slots.len().min(BATCH_MAX);
+        let mut count = 0;
+        for _ in 0..LOOKS_MAX {
+            let Ok(ring) = &mut self.ring else { break };
+            let Some(slot) = slots[..slots_max].get_mut(count) else { break };
+            match ring.take(slot, slots_max - count) {
+                Taken::Nothing => break,
+                Taken::Frame => count += 1,
+                Taken::Lost => {}
+                Taken::Behind(frames) => match self.receive_behind(&mut slots[count..][..frames]) {
+                    Ok(frames) => count += frames,
+                    Err(error) if count == 0 => return Err(error),
+                    Err(error) => {
+                        self.deferred = error.raw_os_error();
+                        break;
+                    }
+                },
+            }
+        }
+        if count == 0 {
+            sys::take_error(self.fd.as_fd())?;
+            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+        }
+        Ok(count)
+    }
+
+    /// Receives frames that are longer than the ring's slots.
+    fn receive_behind(&mut self, slots: &mut [Slot<'_>]) -> io::Result<usize> {
+        let received = self.receive_messages(slots, Auxdata::without_length);
+        let Ok(ring) = &mut self.ring else { return received };
+        match received {
+            Ok(frames) => {
+                ring.received_behind(frames);
+                Ok(frames)
+            }
+            // Its slot says that it is there, and it is not.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ring.lose_next();
+                Ok(0)
+            }
+            Err(error) => {
+                // The message was taken, and its header says what none can.
+                if error.raw_os_error() == Some(libc::EINVAL) {
+                    ring.received_behind(1);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Gives frames to the interface's queue, in order, until one is not taken. Answers how many
@@ -230,14 +303,29 @@ impl PacketSocket {
     /// # Errors
     /// [`Error::Call`] with the kernel's answer.
     pub fn statistics(&mut self) -> Result<Statistics, Error> {
-        let since = sys::statistics(self.fd.as_fd()).map_err(|source| Error::Call {
+        self.count().map_err(|source| Error::Call {
             call: "getsockopt PACKET_STATISTICS",
             interface: self.interface.clone(),
             source,
         })?;
+        Ok(self.statistics)
+    }
+
+    /// Adds the kernel's counters up, and gives up a ring of which they say that it is blocked.
+    fn count(&mut self) -> io::Result<()> {
+        let since = sys::statistics(self.fd.as_fd())?;
         self.statistics.passed += u64::from(since.packets);
         self.statistics.dropped += u64::from(since.drops);
-        Ok(self.statistics)
+        let Ok(ring) = &mut self.ring else { return Ok(()) };
+        self.statistics.dropped += ring.take_lost_frames();
+        if ring.is_blocked(since.packets, since.drops)
+            && let Ok(ring) = std::mem::replace(&mut self.ring, Err(NotByRing::Blocked))
+            && let Err(error) = ring.close(self.fd.as_fd())
+        {
+            // The kernel goes on putting frames where nobody reads them.
+            self.deferred = error.raw_os_error();
+        }
+        Ok(())
     }
 
     /// Whether the interface is still there. One system call. Once gone it stays so.
@@ -257,10 +345,26 @@ impl PacketSocket {
         self.xdp.as_ref().map(XdpSender::frames_sent)
     }
 
-    /// To be called a few times a second by whoever asked for [`Options::xdp_send`]: looks whether
-    /// the interface's MTU is another, and whether frames can go by `AF_XDP` again after the
-    /// interface was down. Three system calls, or up to 35 to begin again; none without it.
+    /// How many frames the ring holds by which frames are received; or why there is none.
+    ///
+    /// # Errors
+    /// [`NotByRing`].
+    pub fn by_ring(&self) -> Result<usize, &NotByRing> {
+        self.ring.as_ref().map(RxRing::slots)
+    }
+
+    /// To be called a few times a second by whoever asked for [`Options::receive_ring_slots`] or
+    /// [`Options::xdp_send`].
+    ///
+    /// Looks whether the ring is blocked ([`NotByRing::Blocked`]): until then, nothing comes any
+    /// more. Whether the interface's MTU is another, and whether frames can go by `AF_XDP` again
+    /// after the interface was down. A system call for the ring, three for `AF_XDP`, or up to 35
+    /// to begin again.
     pub fn upkeep(&mut self) {
+        if self.ring.is_ok() {
+            // What cannot be counted now is counted the next time.
+            let _ = self.count();
+        }
         if let Ok(xdp) = &mut self.xdp {
             xdp.upkeep(self.fd.as_fd());
         }
@@ -399,3 +503,5 @@ fn check_ethernet(fd: BorrowedFd<'_>, interface: &str) -> Result<(), Error> {
 
 /// Frames that one system call moves at most. Measured: beyond 32 nothing is gained.
 pub const BATCH_MAX: usize = 64;
+/// So many slots of a ring are looked at in one call, where most of them hold nothing of use.
+const LOOKS_MAX: usize = 4 * BATCH_MAX;

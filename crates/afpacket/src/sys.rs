@@ -137,6 +137,69 @@ pub(crate) fn set_buffer(
     Ok(usize::try_from(doubled).unwrap_or(0) / 2)
 }
 
+/// The MTU in bytes of the interface that has this number now, by a socket of any
+/// kind but `AF_XDP`'s: that has no such requests.
+pub(crate) fn mtu(fd: BorrowedFd<'_>, index: u32) -> io::Result<usize> {
+    // SAFETY: numbers and bytes, for which zeros are a value.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    request.ifr_ifru.ifru_ifindex = index.cast_signed();
+    // SAFETY: SIOCGIFNAME reads ifru_ifindex of an ifreq and writes its name; the structure is
+    // whole, and lives through the call.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCGIFNAME as _, &raw mut request) })?;
+    // SAFETY: SIOCGIFMTU reads that name, which the kernel ended with NUL, and writes ifru_mtu.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCGIFMTU as _, &raw mut request) })?;
+    // SAFETY: the kernel has just written this member, an int.
+    let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+    Ok(usize::try_from(mtu).unwrap_or(0))
+}
+
+/// Has the kernel make a ring to receive by, of `TPACKET_V2`, to be mapped. A frame that is longer
+/// than a slot it keeps as a message, too.
+pub(crate) fn make_receive_ring(
+    fd: BorrowedFd<'_>,
+    slot_bytes: usize,
+    block_bytes: usize,
+    blocks: usize,
+) -> Result<(), (&'static str, io::Error)> {
+    let set = |option, value, name: &'static str| {
+        set_option(fd, libc::SOL_PACKET, option, value).map_err(|error| (name, error))
+    };
+    let version = libc::tpacket_versions::TPACKET_V2 as c_int;
+    set(libc::PACKET_VERSION, version, "setsockopt PACKET_VERSION")?;
+    set(libc::PACKET_COPY_THRESH, 1, "setsockopt PACKET_COPY_THRESH")?;
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let ring = libc::tpacket_req {
+        tp_block_size: count(block_bytes),
+        tp_block_nr: count(blocks),
+        tp_frame_size: count(slot_bytes),
+        tp_frame_nr: count(block_bytes / slot_bytes * blocks),
+    };
+    set_receive_ring(fd, &ring).map_err(|error| (RECEIVE_RING, error))
+}
+
+/// Ends a ring that is mapped no more. What is in it goes with it.
+pub(crate) fn end_receive_ring(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let none =
+        libc::tpacket_req { tp_block_size: 0, tp_block_nr: 0, tp_frame_size: 0, tp_frame_nr: 0 };
+    set_receive_ring(fd, &none)
+}
+
+fn set_receive_ring(fd: BorrowedFd<'_>, ring: &libc::tpacket_req) -> io::Result<()> {
+    // SAFETY: a tpacket_req is plain numbers without pointers or padding.
+    unsafe { set_option_of(fd, libc::SOL_PACKET, libc::PACKET_RX_RING, ring) }
+}
+
+/// The call that makes and ends rings.
+pub(crate) const RECEIVE_RING: &str = "setsockopt PACKET_RX_RING";
+
+/// Takes the error that a socket has to tell, which reading a ring does not.
+pub(crate) fn take_error(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut errno: c_int = 0;
+    // SAFETY: an int may hold any bytes.
+    unsafe { option_of(fd, libc::SOL_SOCKET, libc::SO_ERROR, &mut errno) }?;
+    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
+}
+
 /// `struct tpacket_stats`.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]

@@ -9,8 +9,8 @@ use afpacket::{
     BATCH_MAX, Error, FilterWord, Options, Outgoing, PacketSocket, ReceiveError, SendError, Slot,
 };
 use common::{
-    MTU_MAX, REJECT_ALL, TYPE_TEST, assert_silent, big, frame, only_type, open, open_with, pair,
-    receive, receive_all, send_all,
+    MTU_MAX, REJECT_ALL, TYPE_TEST, assert_silent, big, frame, only_type, open, open_filtered,
+    open_with, pair, receive, receive_all, send_all,
 };
 
 /// Longest frames of a veth at its greatest MTU, without and with a tag.
@@ -187,8 +187,7 @@ fn filter_accepts_what_it_says_and_can_be_replaced() {
         return;
     }
     let mut one = open("v0");
-    let mut other =
-        PacketSocket::open("v1", &only_type(0x0800, u32::MAX), &Options::default()).expect("open");
+    let mut other = open_filtered("v1", &only_type(0x0800, u32::MAX), &Options::default());
     let frames = [frame(60, TYPE_TEST, 1), frame(61, 0x0800, 2), frame(62, TYPE_TEST, 3)];
     let mut sizes = |socket: &mut PacketSocket| -> Vec<usize> {
         send_all(&mut one, &frames);
@@ -220,8 +219,7 @@ fn filter_that_keeps_less_than_the_frame_truncates_it() {
         return;
     }
     let mut one = open("v0");
-    let mut other =
-        PacketSocket::open("v1", &only_type(TYPE_TEST, 40), &Options::default()).expect("open");
+    let mut other = open_filtered("v1", &only_type(TYPE_TEST, 40), &Options::default());
     let mut tagged = frame(60, TYPE_TEST, 2);
     tagged.splice(12..12, [0x81, 0, 0, 9]);
     send_all(&mut one, &[frame(60, TYPE_TEST, 1), tagged]);
@@ -251,8 +249,7 @@ fn no_frame_comes_in_before_the_filter() {
             }
         });
         for _ in 0..100 {
-            let mut socket =
-                PacketSocket::open("v1", REJECT_ALL, &Options::default()).expect("open");
+            let mut socket = open_filtered("v1", REJECT_ALL, &Options::default());
             let result = receive(&mut socket, 4);
             if !matches!(result, Err(ReceiveError::WouldBlock)) {
                 stop.store(true, Ordering::Relaxed);
@@ -276,8 +273,7 @@ fn statistics_count_what_passed_and_what_was_dropped() {
     }
     let options = Options { receive_buffer_bytes: Some(64 * 1024), ..Options::default() };
     let mut one = open("v0");
-    let mut other =
-        PacketSocket::open("v1", &only_type(TYPE_TEST, u32::MAX), &options).expect("open");
+    let mut other = open_filtered("v1", &only_type(TYPE_TEST, u32::MAX), &options);
     for (round, total) in [(1000_u64, 1000_u64), (500, 1500)] {
         let frames = vec![frame(1000, TYPE_TEST, 1); usize::try_from(round).expect("small")];
         send_all(&mut one, &frames);

@@ -48,8 +48,11 @@ fn frames_that_came_before_the_interface_went_down_are_not_lost() {
     send_all(&mut one, &[frame(60, TYPE_TEST, 1)]);
     assert!(testkit::wait_until(LIMIT, || other.statistics().expect("count").passed == 1));
     ip("link set v1 down");
-    assert!(matches!(receive(&mut other, 1), Err(ReceiveError::Down)));
-    assert_eq!(receive(&mut other, 1).expect("the frame").len(), 1);
+    let mut told = [(); 2].map(|()| receive(&mut other, 1).map(|frames| frames.len()));
+    if common::by_ring() {
+        told.reverse(); // the ring is read first
+    }
+    assert!(matches!(told, [Err(ReceiveError::Down), Ok(1)]), "{told:?}");
 }
 
 #[test]
@@ -168,7 +171,7 @@ fn without_the_capability_the_error_says_what_to_do() {
     let output = Command::new("setpriv")
         .args(["--bounding-set", "-net_raw", "--inh-caps", "-net_raw"])
         .arg(this)
-        .args(["--exact", test])
+        .arg(test)
         .env(ASSERT_HERE, "1")
         .output()
         .expect("run setpriv");

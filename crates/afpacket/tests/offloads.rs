@@ -171,6 +171,7 @@ const VNET: Options = Options {
     vnet_hdr: true,
     receive_buffer_bytes: Some(4 << 20),
     send_buffer_bytes: Some(4 << 20),
+    receive_ring_slots: None,
     xdp_send: false,
 };
 const PORT: u16 = 7777;

@@ -42,8 +42,9 @@ pub(crate) struct Arguments {
     network: NetworkOptions,
 
     /// How the network reaches the host's: bridge:BR, iface:IF or none; a bridge takes the options
-    /// `,create` (made at the start, undone at the end), `,member=IF` and `,messages` (Linux: not
-    /// by AF_XDP); with `,wait` behind the rest, what is missing is waited for
+    /// `,create` (made at the start, undone at the end) and `,member=IF`, both take `,messages`
+    /// (Linux: by no ring and no AF_XDP); with `,wait` behind the rest, what is missing is waited
+    /// for
     #[arg(long, value_name = "UPLINK", required_unless_present = "config")]
     uplink: Option<UplinkSpec>,
 

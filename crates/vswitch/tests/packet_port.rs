@@ -75,7 +75,7 @@ impl Setting {
         let (guest, port) = UnixDatagram::pair().expect("a pair of sockets");
         guest.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
         let running = Running::start(|switch, network| {
-            let uplink = PacketPort::open("card", None, PacketLink::Xdp).expect("open the uplink");
+            let uplink = PacketPort::open("card", None, PacketLink::Pair).expect("open the uplink");
             common::add(switch, network, "uplink", Box::new(uplink));
             common::add(switch, network, "vm", Box::new(DatagramPort::new(port.into())));
         });

@@ -175,7 +175,7 @@ impl Setting {
                 let tap = TapPort::attach(name).expect("a TAP");
                 common::add(switch, network, name, Box::new(tap));
             }
-            let uplink = PacketPort::open("vsw0", None, PacketLink::Xdp).expect("open the uplink");
+            let uplink = PacketPort::open("vsw0", None, PacketLink::Pair).expect("open the uplink");
             common::add(switch, network, "uplink", Box::new(uplink));
             common::add(switch, network, "vm", Box::new(DatagramPort::new(port.into())));
         });

@@ -5,8 +5,8 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
-use super::mapping::Mapping;
 use super::ring::{ADDRESS_BYTES, DESCRIPTOR_BYTES, Layout, Ring};
+use crate::mapping::Mapping;
 use crate::sys::{Buffer, check, length_of, option_of, set_buffer, set_option, set_option_of};
 
 /// A socket without memory, rings and interface.
@@ -133,22 +133,6 @@ pub(super) fn invalid_descriptors(fd: BorrowedFd<'_>) -> io::Result<u64> {
     // SAFETY: the structure is plain integers, which may hold any bytes.
     unsafe { option_of(fd, libc::SOL_XDP, libc::XDP_STATISTICS, &mut statistics) }?;
     Ok(statistics.tx_invalid_descs)
-}
-
-/// The MTU in bytes of the interface that has this number now, by a socket that is not `AF_XDP`'s:
-/// that has no such requests.
-pub(super) fn mtu(fd: BorrowedFd<'_>, index: u32) -> io::Result<usize> {
-    // SAFETY: numbers and bytes, for which zeros are a value.
-    let mut request: libc::ifreq = unsafe { mem::zeroed() };
-    request.ifr_ifru.ifru_ifindex = index.cast_signed();
-    // SAFETY: SIOCGIFNAME reads ifru_ifindex of an ifreq and writes its name; the structure is
-    // whole, and lives through the call.
-    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCGIFNAME as _, &raw mut request) })?;
-    // SAFETY: SIOCGIFMTU reads that name, which the kernel ended with NUL, and writes ifru_mtu.
-    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCGIFMTU as _, &raw mut request) })?;
-    // SAFETY: the kernel has just written this member, an int.
-    let mtu = unsafe { request.ifr_ifru.ifru_mtu };
-    Ok(usize::try_from(mtu).unwrap_or(0))
 }
 
 /// A length as the kernel's structures have it.

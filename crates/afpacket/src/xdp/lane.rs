@@ -14,8 +14,8 @@ use std::io;
 
 use arrayvec::ArrayVec;
 
-use super::mapping::Mapping;
 use super::ring::Ring;
+use crate::mapping::Mapping;
 use crate::outgoing::Outgoing;
 
 /// How many chunks there are for frames on their way, and so how many places each ring has.

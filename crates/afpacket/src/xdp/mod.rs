@@ -1,11 +1,10 @@
 //! Sending by `AF_XDP` in copy mode (Documentation/networking/af_xdp.rst): finished frames of an
 //! ordinary size go to the interface from memory that the kernel shares, for less than a message
-//! costs. `calls` are the system calls, `mapping` is the memory, `ring` an order in it, and `lane`
-//! what moves frames through them.
+//! costs. `calls` are the system calls, `ring` is an order in that memory, and `lane` what moves
+//! frames through them.
 
 mod calls;
 mod lane;
-mod mapping;
 mod ring;
 
 use std::io;
@@ -13,10 +12,11 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use crate::error::NotByXdp;
+use crate::mapping::Mapping;
 use crate::outgoing::Outgoing;
+use crate::sys;
 use lane::{Kernel, Lane};
 pub(crate) use lane::{Sent, Then};
-use mapping::Mapping;
 
 /// A socket that only sends, on an interface's first queue.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl XdpSender {
     }
 
     fn look_at_mtu(&mut self, packet_socket: BorrowedFd<'_>) -> io::Result<()> {
-        let mtu = calls::mtu(packet_socket, self.index)?;
+        let mtu = sys::mtu(packet_socket, self.index)?;
         self.longest_bytes = mtu + ETHERNET_HEADER_BYTES;
         Ok(())
     }

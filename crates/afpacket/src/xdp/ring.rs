@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::mapping::Mapping;
+use crate::mapping::Mapping;
 
 /// Where a ring has its parts, in bytes from the mapping's beginning.
 #[derive(Debug, Clone, Copy)]

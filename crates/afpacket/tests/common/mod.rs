@@ -47,7 +47,25 @@ pub(crate) fn open(interface: &str) -> PacketSocket {
 
 /// Opens a socket with options and buffers that hold what a test sends.
 pub(crate) fn open_with(interface: &str, options: &Options) -> PacketSocket {
-    PacketSocket::open(interface, &[], options).expect("open a packet socket")
+    open_filtered(interface, &[], options)
+}
+
+/// The same with a filter.
+pub(crate) fn open_filtered(
+    interface: &str,
+    filter: &[FilterWord],
+    options: &Options,
+) -> PacketSocket {
+    let mut options = options.clone();
+    if by_ring() {
+        options.receive_ring_slots.get_or_insert(256);
+    }
+    PacketSocket::open(interface, filter, &options).expect("open a packet socket")
+}
+
+/// Whether sockets receive by a ring, because these are the tests of `by_ring.rs`.
+pub(crate) fn by_ring() -> bool {
+    module_path!().starts_with("by_ring::")
 }
 
 /// A socket with buffers for many of the longest frames.

@@ -32,18 +32,26 @@ fn bridge(times: Times, frame_bytes: usize, flow: (usize, usize)) -> Case {
         Contender::new(subject, wiring, Load::Saturate(times.saturate(&[flow], frame_bytes)))
     };
     let way = way(flow);
+    let mut contenders = vec![
+        contender(Subject::Vswitch),
+        contender(Subject::Relay { batch: 32 }),
+        contender(Subject::KernelBridge),
+    ];
+    let mut targets = vec![
+        Target::ratio(KiloframesPerSecond, &[1], Bound::AtLeast(0.95)),
+        Target::ratio(CpuMicrosPerFrame, &[1], Bound::AtMost(1.10)),
+    ];
+    if flow == (1, 0) {
+        // The switch's own design, bare.
+        contenders.push(contender(Subject::RingRelay));
+        targets.push(Target::ratio(KiloframesPerSecond, &[3], Bound::Open));
+        targets.push(Target::ratio(CpuMicrosPerFrame, &[3], Bound::Open));
+    }
     Case {
         name: format!("{way}-{frame_bytes}"),
         what: format!("{}, one way, {frame_bytes} B", way.replace('-', " ")),
-        contenders: vec![
-            contender(Subject::Vswitch),
-            contender(Subject::Relay { batch: 32 }),
-            contender(Subject::KernelBridge),
-        ],
-        targets: vec![
-            Target::ratio(KiloframesPerSecond, &[1], Bound::AtLeast(0.95)),
-            Target::ratio(CpuMicrosPerFrame, &[1], Bound::AtMost(1.10)),
-        ],
+        contenders,
+        targets,
         quick: frame_bytes == 1514 && flow == (0, 1),
     }
 }

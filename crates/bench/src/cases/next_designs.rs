@@ -1,6 +1,6 @@
-//! What memory brings that is shared with the guests, or with the kernel. An uplink sends by the
-//! latter (`AF_XDP`); nothing receives by it, and no port shares memory with its guest: bare relays
-//! beside the switch's ports say what these could bring at most.
+//! What memory brings that is shared with the guests, or with the kernel. An uplink sends by
+//! `AF_XDP`; nothing receives by that, and no port shares memory with its guest: bare relays beside
+//! the switch's ports say what these could bring at most.
 
 use super::{Bound, Case, Contender, Load, Target, Times, datagrams, interfaces};
 use crate::figures::Figure::{CpuMicrosPerFrame, KiloframesPerSecond};

@@ -19,8 +19,8 @@ pub(crate) use side::SideSpec;
 /// A relay between two sides; what comes in at one goes out at the other.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// One side: gram:PATH, stream:PATH, shared:PATH, packet:IFNAME, xdp:IFNAME, tap:IFNAME or
-    /// vnet-tap:IFNAME
+    /// One side: gram:PATH, stream:PATH, shared:PATH, packet:IFNAME, ring:IFNAME, xdp:IFNAME,
+    /// tap:IFNAME or vnet-tap:IFNAME
     pub(crate) a: SideSpec,
     /// The other
     pub(crate) b: SideSpec,
@@ -49,7 +49,10 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     }
     let mut open = Vec::new();
     for pair in 0..*pairs {
-        open.push((side::open(&a.numbered(pair))?, side::open(&b.numbered(pair))?));
+        open.push((
+            side::open(&a.numbered(pair), *frame_bytes)?,
+            side::open(&b.numbered(pair), *frame_bytes)?,
+        ));
     }
     println!("{READY}");
     let mut sides = Vec::new();

@@ -11,6 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::failure::{Failure, Result, Trying as _};
 use crate::load::{FRAME_MAX_BYTES, frame};
 use crate::system::mmsg::Batch;
+use crate::system::rx_ring::RxRing;
 use crate::system::socket::{self, Buffers};
 use crate::system::xdp::XdpSocket;
 
@@ -29,6 +30,8 @@ pub(crate) enum SideSpec {
     Packet(String),
     /// `AF_XDP` on this interface.
     Xdp(String),
+    /// A packet socket on this interface that receives by a ring.
+    Ring(String),
     /// The user-space end of this TAP, with virtio-net headers or without.
     Tap { name: String, vnet: bool },
 }
@@ -49,6 +52,7 @@ impl FromStr for SideSpec {
             "shared" => Self::Shared(place.into()),
             "packet" => Self::Packet(name),
             "xdp" => Self::Xdp(name),
+            "ring" => Self::Ring(name),
             "tap" => Self::Tap { name, vnet: false },
             "vnet-tap" => Self::Tap { name, vnet: true },
             _ => return Err(format!("{kind} is no kind of side")),
@@ -75,11 +79,12 @@ pub(super) enum Side {
     Stream(Framed),
     Listening(Socket),
     Xdp(Box<XdpSocket>),
+    Ring(RxRing),
     Tap(File),
 }
 
 /// Opens a side, so that its peer may come.
-pub(super) fn open(spec: &SideSpec) -> Result<Side> {
+pub(super) fn open(spec: &SideSpec, frame_bytes: usize) -> Result<Side> {
     Ok(match spec {
         SideSpec::Shared(_) => {
             return Err(Failure::new("open a side", "memory is shared on both sides or none"));
@@ -88,6 +93,7 @@ pub(super) fn open(spec: &SideSpec) -> Result<Side> {
         SideSpec::Plug { path, own } => Side::Plugged(plug(path, own)?),
         SideSpec::Stream(path) => Side::Listening(listen(path)?),
         SideSpec::Packet(name) => Side::Datagram(socket::open_packet(name, 0)?),
+        SideSpec::Ring(name) => Side::Ring(RxRing::open(name, frame_bytes)?),
         SideSpec::Xdp(name) => Side::Xdp(Box::new(XdpSocket::open(name)?)),
         SideSpec::Tap { name, vnet } => Side::Tap(socket::open_tap(name, *vnet)?),
     })
@@ -139,6 +145,7 @@ impl Side {
             }
             Self::Stream(framed) => framed.socket.as_fd(),
             Self::Xdp(socket) => socket.as_fd(),
+            Self::Ring(socket) => socket.as_fd(),
             Self::Tap(device) => device.as_fd(),
         }
     }
@@ -151,6 +158,7 @@ impl Side {
             }
             Self::Stream(framed) => framed.receive(frames),
             Self::Xdp(socket) => socket.receive(frames),
+            Self::Ring(socket) => socket.receive(frames),
             Self::Tap(device) => receive_each(device, frames),
             Self::Listening(_) => Ok(0),
         };
@@ -174,6 +182,7 @@ impl Side {
             }
             Self::Stream(framed) => framed.send(frames, count),
             Self::Xdp(socket) => socket.send(frames, count),
+            Self::Ring(socket) => socket.send(frames, count),
             Self::Tap(device) => {
                 for place in 0..count {
                     // A frame that an interface does not take is lost, as on a wire.

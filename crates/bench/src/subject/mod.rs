@@ -40,6 +40,8 @@ pub(crate) enum Subject {
     SharedRelay,
     /// A bare relay whose end at a bridge is `AF_XDP`.
     XdpRelay,
+    /// A bare relay that receives from a bridge by a ring.
+    RingRelay,
     /// A bare relay between TAPs that passes virtio-net headers and big segments through.
     VnetRelay,
     /// `vde_switch`.
@@ -62,6 +64,7 @@ impl Subject {
             Self::Relay { batch } => format!("relay {batch}"),
             Self::SharedRelay => "relay shared memory".to_owned(),
             Self::XdpRelay => "relay AF_XDP".to_owned(),
+            Self::RingRelay => "relay ring".to_owned(),
             Self::VnetRelay => "relay vnet".to_owned(),
             Self::Vde => "vde_switch".to_owned(),
             Self::KernelBridge => "kernel bridge".to_owned(),
@@ -91,6 +94,7 @@ impl Subject {
             Self::Relay { batch } => relay::start(wiring, programs, batch, relay::Kind::Plain),
             Self::SharedRelay => relay::start(wiring, programs, 32, relay::Kind::Plain),
             Self::XdpRelay => relay::start(wiring, programs, 32, relay::Kind::Xdp),
+            Self::RingRelay => relay::start(wiring, programs, 32, relay::Kind::Ring),
             Self::VnetRelay => relay::start(wiring, programs, 32, relay::Kind::Vnet),
             Self::Vde => vde::start(wiring),
             Self::KernelBridge => bridge::start(wiring),

@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Vnet,
     /// `AF_XDP`.
     Xdp,
+    /// A packet socket that receives by a ring.
+    Ring,
 }
 
 pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind) -> Result<Rig> {
@@ -60,7 +62,11 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind
             let name = wiring::join_bridge(&host, "lan", mtu)?;
             let card = wiring::join_bridge(&host, "own", mtu)?;
             wiring::without_offload(&host, &card)?;
-            let kind = if by == Kind::Xdp { "xdp" } else { "packet" };
+            let kind = match by {
+                Kind::Xdp => "xdp",
+                Kind::Ring => "ring",
+                _ => "packet",
+            };
             let command = relay(format!("gram:{first}"), format!("{kind}:{card}"), frame_bytes);
             rig.process = Some(host.inside(move || ready(command))?);
             rig.places = vec![datagram_at(&rig, 0), Place::Interface { name, namespace: host }];

@@ -6,6 +6,7 @@ pub(crate) mod namespace;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod ring;
+pub(crate) mod rx_ring;
 pub(crate) mod socket;
 pub(crate) mod usage;
 pub(crate) mod xdp;

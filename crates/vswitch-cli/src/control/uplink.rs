@@ -20,8 +20,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Give a network another uplink, or none; until the configuration is read again
     Set {
-        /// bridge:BR[,create][,member=IF][,messages][,wait], iface:IF[,wait] or none, as in
-        /// `vswitch run`
+        /// bridge:BR[,create][,member=IF][,messages][,wait], iface:IF[,messages][,wait] or none,
+        /// as in `vswitch run`
         #[arg(value_name = "UPLINK")]
         uplink: UplinkSpec,
 

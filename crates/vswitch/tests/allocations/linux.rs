@@ -290,7 +290,7 @@ fn tap_to_tap() {
 #[test]
 fn unixgram_to_packet_and_back() {
     let Some(()) = namespace() else { return };
-    for link in [PacketLink::Finished, PacketLink::Messages, PacketLink::Xdp] {
+    for link in [PacketLink::Finished, PacketLink::Messages, PacketLink::Pair] {
         let (mut rig, mut card) = rig_with_packet_port(link);
         let mut guest = rig.unixgram("vm");
         assert_path("unixgram to packet", &mut rig, &mut guest, &mut card);
@@ -304,7 +304,7 @@ fn unixgram_to_packet_and_back() {
 #[test]
 fn segments_are_cut() {
     let Some(()) = namespace() else { return };
-    let (mut rig, mut card) = rig_with_packet_port(PacketLink::Xdp);
+    let (mut rig, mut card) = rig_with_packet_port(PacketLink::Pair);
     let mut guest = rig.datagram("vm");
     rig.greet(&mut [(&mut card, A), (&mut guest, B)]);
     let (segment, vnet) = tcp_segment();

@@ -1,5 +1,5 @@
-//! `bridge:BR[,create][,member=IF][,messages][,wait]`, `iface:IF[,wait]` or `none`: how a network
-//! reaches the host's.
+//! `bridge:BR[,create][,member=IF][,messages][,wait]`, `iface:IF[,messages][,wait]` or `none`:
+//! how a network reaches the host's.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ pub enum UplinkSpec {
         create: bool,
         /// An interface to be made a member of it, and to be released at the end.
         member: Option<String>,
-        /// Linux: whether all frames go to it as messages, and none by `AF_XDP`.
+        /// Linux: whether all frames come and go as messages: none by a ring, none by `AF_XDP`.
         messages: bool,
         /// Whether the network comes up without the bridge or the member when that is missing, and
         /// waits for it.
@@ -27,6 +27,8 @@ pub enum UplinkSpec {
     Interface {
         /// The interface.
         name: String,
+        /// Linux: whether all frames come as messages, and none by a ring.
+        messages: bool,
         /// Whether the network comes up without it when it is missing, and waits for it.
         wait: bool,
     },
@@ -39,13 +41,19 @@ impl UplinkSpec {
         let bridge = name.to_owned();
         Self::Bridge { bridge, create: false, member: None, messages: false, wait: false }
     }
+
+    /// `iface:IF`, without options.
+    #[must_use]
+    pub fn interface(name: &str) -> Self {
+        Self::Interface { name: name.to_owned(), messages: false, wait: false }
+    }
 }
 
 /// An uplink that is not written as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "uplink {text:?}: {why}; bridge:BRIDGE[,create][,member=INTERFACE][,messages][,wait], \
-     iface:INTERFACE[,wait] or none is expected"
+     iface:INTERFACE[,messages][,wait] or none is expected"
 )]
 pub struct UplinkParseError {
     text: String,
@@ -69,14 +77,15 @@ fn parse(text: &str) -> Result<UplinkSpec, String> {
     let name = words.next().filter(|name| !name.is_empty()).ok_or("a name is missing")?.to_owned();
     match kind {
         "iface" => {
-            let mut wait = false;
+            let (mut messages, mut wait) = (false, false);
             for word in words {
                 match word {
+                    "messages" => messages = true,
                     "wait" => wait = true,
                     _ => return Err(format!("iface takes no option {word:?}")),
                 }
             }
-            Ok(UplinkSpec::Interface { name, wait })
+            Ok(UplinkSpec::Interface { name, messages, wait })
         }
         "bridge" => {
             let (mut create, mut member, mut messages, mut wait) = (false, None, false, false);
@@ -101,8 +110,9 @@ impl fmt::Display for UplinkSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("none"),
-            Self::Interface { name, wait } => {
+            Self::Interface { name, messages, wait } => {
                 write!(f, "iface:{name}")?;
+                f.write_str(if *messages { ",messages" } else { "" })?;
                 f.write_str(if *wait { ",wait" } else { "" })
             }
             Self::Bridge { bridge, create, member, messages, wait } => {
@@ -135,6 +145,8 @@ mod tests {
             "bridge:br0,messages",
             "bridge:br0,create,member=eth0,messages,wait",
             "iface:eth0,wait",
+            "iface:eth0,messages",
+            "iface:eth0,messages,wait",
         ] {
             assert_eq!(text.parse::<UplinkSpec>().unwrap().to_string(), text);
         }
@@ -150,7 +162,7 @@ mod tests {
             ("bridge:br0,member=", "no option \"member=\""),
             ("bridge:br0,member=a,member=b", "no option \"member=b\""),
             ("iface:eth0,create", "iface takes no option"),
-            ("iface:eth0,messages", "iface takes no option"),
+            ("iface:eth0,member=eth1", "iface takes no option"),
             ("wifi:en0", "no kind \"wifi\""),
         ] {
             let error = text.parse::<UplinkSpec>().unwrap_err().to_string();

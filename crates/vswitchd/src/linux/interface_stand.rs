@@ -21,6 +21,7 @@ pub(super) struct InterfaceStand {
     name: String,
     /// The uplink as it was asked for, in words.
     uplink: String,
+    link: PacketLink,
     interfaces: Interfaces,
     slot: LinkSlot,
     /// The number of the interface that the port's socket is on.
@@ -39,6 +40,7 @@ impl InterfaceStand {
     /// No socket yet.
     pub(super) fn new(
         (name, uplink): (&str, String),
+        link: PacketLink,
         slot: LinkSlot,
         repairs: Repairs,
         standing: Standing,
@@ -46,6 +48,7 @@ impl InterfaceStand {
         Ok(Self {
             name: name.to_owned(),
             uplink,
+            link,
             interfaces: Interfaces::open()?,
             slot,
             linked: None,
@@ -113,8 +116,7 @@ impl InterfaceStand {
             );
         }
         // Its offloads are its owner's: each frame says what is left to do to it.
-        let port =
-            PacketPort::open(&self.name, self.slot.addresses().as_deref(), PacketLink::Messages)?;
+        let port = PacketPort::open(&self.name, self.slot.addresses().as_deref(), self.link)?;
         self.granted = Some(port.granted());
         self.linked = Some(port.interface_index());
         self.slot.offer(port);

@@ -213,8 +213,12 @@ impl Platform for Linux {
         let (repairs, words) = (self.repairs.clone(), uplink.to_string());
         let opened = match uplink {
             UplinkSpec::None => return Ok(None),
-            UplinkSpec::Interface { name, wait } => {
-                uplink::on_interface(name, (words, *wait), addresses, repairs)?
+            UplinkSpec::Interface { name, messages, wait } => {
+                let link = match messages {
+                    true => PacketLink::Messages,
+                    false => PacketLink::Interface,
+                };
+                uplink::on_interface(name, link, (words, *wait), addresses, repairs)?
             }
             UplinkSpec::Bridge { bridge, create, member, messages, wait } => {
                 self.reap_once();
@@ -224,7 +228,7 @@ impl Platform for Linux {
                     member: member.clone(),
                     link: match messages {
                         true => PacketLink::Messages,
-                        false => PacketLink::Xdp,
+                        false => PacketLink::Pair,
                     },
                     wait: *wait,
                     uplink: words,

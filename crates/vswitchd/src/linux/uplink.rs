@@ -8,7 +8,7 @@
 
 use ifctl::Events;
 use vswitch::MacAddr;
-use vswitch::port::linux::{LinkSlot, UplinkPort};
+use vswitch::port::linux::{LinkSlot, PacketLink, UplinkPort};
 use vswitch::port::unix::Granted;
 
 use super::LinuxError;
@@ -35,13 +35,14 @@ pub(super) struct Opened {
 /// promiscuous.
 pub(super) fn on_interface(
     name: &str,
+    link: PacketLink,
     (uplink, wait): (String, bool),
     addresses: Option<&[MacAddr]>,
     repairs: Repairs,
 ) -> Result<Opened, LinuxError> {
     let opening = Opening::new(addresses)?;
     let (slot, standing) = (opening.slot.clone(), opening.standing.clone());
-    let mut stand = InterfaceStand::new((name, uplink), slot, repairs, standing)?;
+    let mut stand = InterfaceStand::new((name, uplink), link, slot, repairs, standing)?;
     stand.make(wait)?;
     opening.opened(name, stand.granted(), Box::new(stand))
 }

@@ -146,8 +146,9 @@ impl<K: Kernel, A: Attach<K>> Platform for Xnu<K, A> {
         let addresses = addresses.map(<[MacAddr]>::to_vec);
         let opened = match uplink {
             UplinkSpec::None => return Ok(None),
-            UplinkSpec::Interface { name, wait } => {
-                uplink::on_interface(interfaces, name, *wait, addresses, self.repairs.clone())?
+            UplinkSpec::Interface { name, messages: _, wait } => {
+                let told = (uplink.to_string(), *wait);
+                uplink::on_interface(interfaces, name, told, addresses, self.repairs.clone())?
             }
             UplinkSpec::Bridge { bridge, create, member, messages: _, wait } => {
                 // A bridge that is made here has no MTU yet: it takes over the pair's. What is no

@@ -11,7 +11,6 @@ use xnu_sys::{Host, Kernel};
 use super::XnuError;
 use super::interface_keeper::InterfaceKeeper;
 use super::stand::{Plan, Stand};
-use crate::config::UplinkSpec;
 use crate::platform::OpenUplink;
 use crate::repairs::Repairs;
 use crate::report::{InterfaceReport, Standing, UplinkState};
@@ -29,13 +28,12 @@ type Shared<K> = Arc<Mutex<Option<Stand<K>>>>;
 pub(super) fn on_interface<K: Kernel>(
     interfaces: Interfaces<K>,
     name: &str,
-    wait: bool,
+    (uplink, wait): (String, bool),
     addresses: Option<Vec<MacAddr>>,
     repairs: Repairs,
 ) -> Result<OpenUplink<Uplink<K>>, XnuError> {
     let options = LinkOptions { addresses, is_own_feth: false };
     let kernel = interfaces.kernel().clone();
-    let uplink = UplinkSpec::Interface { name: name.to_owned(), wait }.to_string();
     let interface = match interfaces.find(name) {
         Err(ifctl::Error::NotFound { .. }) if wait => {
             tracing::warn!(interface = name, "the uplink is missing: it is waited for");

@@ -176,7 +176,7 @@ pub(crate) fn to_bridge(bridge: &str) -> UplinkSpec {
 
 /// `iface:NAME`.
 pub(crate) fn interface(name: &str) -> UplinkSpec {
-    UplinkSpec::Interface { name: name.to_owned(), wait: false }
+    UplinkSpec::interface(name)
 }
 
 /// Waits until the kernel has let go of what was destroyed.

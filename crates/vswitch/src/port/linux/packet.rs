@@ -43,14 +43,17 @@ pub enum PacketPortError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PacketLink {
     /// Frames come and go with a header that tells what is left to do to them; what goes out, the
-    /// kernel finishes where it must be. Finished frames of an ordinary size are sent by `AF_XDP`
-    /// where the kernel lets it: past the interface's captures, queueing discipline and traffic
-    /// control. For the switch's end of a veth pair that it made.
-    Xdp,
-    /// The same, but all frames go as messages, the way that an interface's owner expects.
+    /// kernel finishes where it must be. Where the kernel lets it, frames come by a ring that it
+    /// shares, and finished frames of an ordinary size are sent by `AF_XDP`: past the interface's
+    /// captures, queueing discipline and traffic control. For the switch's end of a veth pair that
+    /// it made.
+    Pair,
+    /// The same, but all frames are sent as messages, the way that an interface's owner expects.
+    Interface,
+    /// The same, and all frames come as messages, too.
     Messages,
-    /// All frames go as messages, on an interface that never gives a frame with work left on it,
-    /// because its and its peer's offloads are off, and is to get none.
+    /// All frames come and go as messages, on an interface that never gives a frame with work left
+    /// on it, because its and its peer's offloads are off, and is to get none.
     Finished,
 }
 
@@ -82,13 +85,16 @@ impl PacketPort {
         link: PacketLink,
     ) -> Result<Self, PacketPortError> {
         let finished_frames = link == PacketLink::Finished;
+        let by_xdp = link == PacketLink::Pair;
+        let by_ring = by_xdp || link == PacketLink::Interface;
         let filter = filter(addresses)?;
         let options = Options {
             promiscuous: true,
             vnet_hdr: !finished_frames,
             receive_buffer_bytes: Some(BUFFER_BYTES),
             send_buffer_bytes: Some(BUFFER_BYTES),
-            xdp_send: link == PacketLink::Xdp,
+            receive_ring_slots: by_ring.then_some(RING_SLOTS),
+            xdp_send: by_xdp,
         };
         let socket = match PacketSocket::open(interface, &filter, &options) {
             // More than net.core.optmem_max allows. The filter only spares work: do without.
@@ -103,9 +109,10 @@ impl PacketPort {
             }
             opened => opened?,
         };
-        if link == PacketLink::Xdp
-            && let Err(why) = socket.by_xdp()
-        {
+        if by_ring && let Err(why) = socket.by_ring() {
+            tracing::info!(interface, %why, "frames come as messages: a ring is not to be had");
+        }
+        if by_xdp && let Err(why) = socket.by_xdp() {
             tracing::info!(interface, %why, "frames are sent as messages: AF_XDP is not to be had");
         }
         let takes = if finished_frames { Offloads::NONE } else { kernel_offloads() };
@@ -141,6 +148,9 @@ impl PacketPort {
 }
 
 const BUFFER_BYTES: usize = 4 << 20;
+
+/// For how many frames there is room until they are read.
+const RING_SLOTS: usize = 1024;
 
 /// How many frames one call receives at most: more gain nothing measurable here.
 const RECEIVE_FRAMES_MAX: usize = 32;
@@ -234,7 +244,12 @@ impl Port for PacketPort {
     }
 
     fn upkeep(&mut self, now: Nanos) -> Result<Nanos, Gone> {
+        let by_ring = self.socket.by_ring().is_ok();
         self.socket.upkeep();
+        if by_ring && let Err(why) = self.socket.by_ring() {
+            let interface = self.interface();
+            tracing::warn!(interface, %why, "frames come as messages from now on");
+        }
         // That an interface goes is told as if it were only set down: ask which it is.
         match self.socket.state() {
             State::Present => Ok(next_look(now)),

@@ -493,7 +493,7 @@ proptest! {
         let links = Links { all, bridges, translates_wireless };
         let wanted = [
             UplinkSpec::Bridge { bridge: name.clone(), create, member, messages: false, wait },
-            UplinkSpec::Interface { name: name.clone(), wait },
+            UplinkSpec::Interface { name: name.clone(), messages: false, wait },
         ];
         let mut findings = uplinks(&wanted, &links);
         findings.extend(taps(&[(name, wanted[0].clone())], &links));

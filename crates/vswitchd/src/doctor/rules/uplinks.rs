@@ -33,7 +33,7 @@ pub fn uplinks_of_running(links: &Links) -> Vec<UplinkSpec> {
 pub fn uplinks(wanted: &[UplinkSpec], links: &Links) -> Vec<Finding> {
     let of = |wanted: &UplinkSpec| match wanted {
         UplinkSpec::None => Vec::new(),
-        UplinkSpec::Interface { name, wait: true } if links.find(name).is_none() => {
+        UplinkSpec::Interface { name, wait: true, .. } if links.find(name).is_none() => {
             vec![waited(name)]
         }
         UplinkSpec::Interface { name, .. } => interface(name, links),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// A mapping, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     base: NonNull<u8>,
     bytes: usize,
 }
@@ -22,13 +22,13 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// `bytes` bytes of what the kernel has behind `file` from `offset` on.
-    pub(super) fn of(file: BorrowedFd<'_>, offset: libc::off_t, bytes: usize) -> io::Result<Self> {
+    pub(crate) fn of(file: BorrowedFd<'_>, offset: libc::off_t, bytes: usize) -> io::Result<Self> {
         Self::map(libc::MAP_SHARED | libc::MAP_POPULATE, file.as_raw_fd(), offset, bytes)
     }
 
     /// Fresh memory, all zeros. It stays the same memory when the process forks: of private pages,
     /// the kernel could keep those that this process does not write to any more.
-    pub(super) fn fresh(bytes: usize) -> io::Result<Self> {
+    pub(crate) fn fresh(bytes: usize) -> io::Result<Self> {
         Self::map(libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0, bytes)
     }
 
@@ -43,7 +43,7 @@ impl Mapping {
     }
 
     /// Its first byte's address and its length, as the kernel is told of them.
-    pub(super) fn extent(&self) -> (u64, u64) {
+    pub(crate) fn extent(&self) -> (u64, u64) {
         (self.base.as_ptr() as u64, self.bytes as u64)
     }
 
@@ -51,7 +51,7 @@ impl Mapping {
     ///
     /// # Panics
     /// When it is not inside, or not aligned.
-    pub(super) fn u32_at(&self, at: usize) -> &AtomicU32 {
+    pub(crate) fn u32_at(&self, at: usize) -> &AtomicU32 {
         let place = self.place(at, size_of::<AtomicU32>()).cast::<AtomicU32>();
         assert!(place.is_aligned(), "a number of 32 bits at {at}");
         // SAFETY: inside the mapping, which lives as long as `self`; aligned; any bytes are a
@@ -63,7 +63,7 @@ impl Mapping {
     ///
     /// # Panics
     /// When it is not inside, or not aligned.
-    pub(super) fn u64_at(&self, at: usize) -> &AtomicU64 {
+    pub(crate) fn u64_at(&self, at: usize) -> &AtomicU64 {
         let place = self.place(at, size_of::<AtomicU64>()).cast::<AtomicU64>();
         assert!(place.is_aligned(), "a number of 64 bits at {at}");
         // SAFETY: as above.
@@ -74,15 +74,27 @@ impl Mapping {
     ///
     /// # Panics
     /// When they do not fit.
-    pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, at: usize, bytes: &[u8]) {
         let place = self.place(at, bytes.len());
         // SAFETY: inside the mapping, which nobody else in this process can reach while `self` is
         // borrowed mutably, so `bytes` is elsewhere. The kernel only reads it.
         unsafe { place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
+    /// Copies the bytes that stand from `at` on into `to`. The kernel must have given them away.
+    ///
+    /// # Panics
+    /// When they are not inside.
+    pub(crate) fn read(&self, at: usize, to: &mut [u8]) {
+        let place = self.place(at, to.len());
+        // SAFETY: inside the mapping; `to` is borrowed mutably and so elsewhere; the kernel does
+        // not write there until it is given the place back, and in this process only `write` does,
+        // by a mutable reference.
+        unsafe { to.as_mut_ptr().copy_from_nonoverlapping(place, to.len()) };
+    }
+
     /// Whether `len` bytes from `at` on are inside.
-    pub(super) fn has(&self, at: usize, len: usize) -> bool {
+    pub(crate) fn has(&self, at: usize, len: usize) -> bool {
         at.checked_add(len).is_some_and(|end| end <= self.bytes)
     }
 
