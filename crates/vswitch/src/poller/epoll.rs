@@ -1,20 +1,25 @@
 //! Linux's poller: epoll for the many that are quiet, poll(2) for the few that are busy, an eventfd
-//! to be woken by, the monotonic clock.
+//! to be woken by, a timerfd for deadlines, the monotonic clock.
 
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::time::Instant;
+
+use nix::time::{ClockId, clock_gettime};
 
 use super::{Event, Interest, Poller, Source, Token, Wake};
 use crate::time::Nanos;
 
+mod alarm;
 mod busy;
+mod descriptor_hash;
 mod sys;
 
+use alarm::Alarm;
 use busy::{BusySet, Idle};
-use sys::{EpollSet, EventFd, Ready};
+use descriptor_hash::BuildDescriptorHasher;
+use sys::{EpollSet, EventFd, Ready, Until};
 
 /// A source that moved frames in two of so many waits is busy.
 const RECENT_WAITS: u64 = 16;
@@ -25,11 +30,11 @@ const RECENT_WAITS: u64 = 16;
 pub struct Epoll {
     quiet: EpollSet,
     busy: BusySet,
-    watches: HashMap<RawFd, Watch>,
+    watches: HashMap<RawFd, Watch, BuildDescriptorHasher>,
     /// How many waits there have been.
     waits: u64,
     waker: Arc<EventFd>,
-    start: Instant,
+    alarm: Alarm,
 }
 
 #[derive(Debug)]
@@ -59,34 +64,22 @@ impl Epoll {
         let quiet = EpollSet::new()?;
         let waker = Arc::new(EventFd::new()?);
         quiet.add(waker.as_raw_fd(), Interest { readable: true, writable: false })?;
+        let alarm = Alarm::new()?;
+        quiet.add(alarm.as_raw_fd(), Interest { readable: true, writable: false })?;
         let busy = BusySet::new(quiet.as_raw_fd());
-        let start = Instant::now();
-        Ok(Self { quiet, busy, watches: HashMap::new(), waits: 0, waker, start })
+        Ok(Self { quiet, busy, watches: HashMap::default(), waits: 0, waker, alarm })
     }
 
-    /// The wait in whole milliseconds, rounded up: waking early would spin until the deadline.
-    fn timeout_ms(&self, deadline: Nanos) -> i32 {
-        if deadline == Nanos(0) {
-            return 0;
-        }
-        if deadline == Nanos::NEVER {
-            return -1;
-        }
-        let left = deadline.since(self.clock());
-        i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-    }
-
-    fn clock(&self) -> Nanos {
-        Nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
-    }
-
-    fn wait_for_quiet(&mut self, timeout_ms: i32, events: &mut Vec<Event>) -> io::Result<()> {
-        for place in 0..self.quiet.wait(timeout_ms)? {
+    fn wait_for_quiet(&mut self, until: Until, events: &mut Vec<Event>) -> io::Result<()> {
+        for place in 0..self.quiet.wait(until)? {
             let ready = self.quiet.ready(place);
             if ready.descriptor == self.waker.as_raw_fd() {
                 self.waker.drain();
+            } else if ready.descriptor == self.alarm.as_raw_fd() {
+                self.alarm.rang();
             } else {
-                events.extend(event(&self.watches, ready));
+                let watch = self.watches.get(&ready.descriptor);
+                events.extend(watch.map(|watch| event(watch.token, ready)));
                 self.note_use_of(ready.descriptor);
             }
         }
@@ -187,22 +180,32 @@ impl Poller for Epoll {
         events.clear();
         self.waits += 1;
         self.settle();
-        let timeout_ms = self.timeout_ms(deadline);
+        let until = if deadline == Nanos(0) {
+            Until::Looked
+        } else {
+            self.alarm.set(deadline)?;
+            Until::Ready
+        };
         if self.busy.is_empty() {
-            return self.wait_for_quiet(timeout_ms, events);
+            return self.wait_for_quiet(until, events);
         }
-        let is_quiet_ready = self.busy.wait(timeout_ms)?;
+        let is_quiet_ready = self.busy.wait(until)?;
         for ready in self.busy.ready() {
             if let Some(watch) = self.watches.get_mut(&ready.descriptor) {
                 watch.used_in = Some(self.waits);
+                events.push(event(watch.token, ready));
             }
-            events.extend(event(&self.watches, ready));
         }
-        if is_quiet_ready { self.wait_for_quiet(0, events) } else { Ok(()) }
+        if is_quiet_ready { self.wait_for_quiet(Until::Looked, events) } else { Ok(()) }
     }
 
+    /// Nanoseconds of CLOCK_MONOTONIC.
     fn now(&mut self) -> Nanos {
-        self.clock()
+        // It fails for clocks that do not exist.
+        clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Nanos(0), |time| {
+            let part = |part: i64| part.cast_unsigned();
+            Nanos(part(time.tv_sec()) * 1_000_000_000 + part(time.tv_nsec()))
+        })
     }
 
     fn waker(&self) -> Arc<dyn Wake> {
@@ -210,10 +213,8 @@ impl Poller for Epoll {
     }
 }
 
-fn event(watches: &HashMap<RawFd, Watch>, ready: Ready) -> Option<Event> {
-    let Ready { descriptor, readable, writable } = ready;
-    let token = watches.get(&descriptor)?.token;
-    Some(Event { token, readable, writable })
+fn event(token: Token, ready: Ready) -> Event {
+    Event { token, readable: ready.readable, writable: ready.writable }
 }
 
 fn is_recent(used_in: Option<u64>, waits: u64) -> bool {

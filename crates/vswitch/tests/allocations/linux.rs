@@ -290,7 +290,9 @@ fn tap_to_tap() {
 #[test]
 fn unixgram_to_packet_and_back() {
     let Some(()) = namespace() else { return };
-    for link in [PacketLink::Finished, PacketLink::Messages, PacketLink::Pair] {
+    for link in
+        [PacketLink::Finished, PacketLink::Messages, PacketLink::Interface, PacketLink::Pair]
+    {
         let (mut rig, mut card) = rig_with_packet_port(link);
         let mut guest = rig.unixgram("vm");
         assert_path("unixgram to packet", &mut rig, &mut guest, &mut card);

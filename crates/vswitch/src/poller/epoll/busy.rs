@@ -7,7 +7,7 @@
 
 use std::os::fd::RawFd;
 
-use super::sys::{self, Ready};
+use super::sys::{self, Ready, Until};
 use crate::poller::Interest;
 
 /// How many there are at most. Each costs some 50 ns a wait.
@@ -73,8 +73,8 @@ impl BusySet {
     }
 
     /// Waits; whether the epoll set has something to tell.
-    pub(super) fn wait(&mut self, timeout_ms: i32) -> std::io::Result<bool> {
-        sys::poll(&mut self.questions, timeout_ms)?;
+    pub(super) fn wait(&mut self, until: Until) -> std::io::Result<bool> {
+        sys::poll(&mut self.questions, until)?;
         for (question, idle_waits) in self.questions.iter().zip(&mut self.idle_waits) {
             *idle_waits = if question.revents == 0 { idle_waits.saturating_add(1) } else { 0 };
         }

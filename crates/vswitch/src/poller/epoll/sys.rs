@@ -9,6 +9,24 @@ use crate::poller::{Interest, Wake};
 /// How many events one wait takes. More stay ready and come with the next.
 const EVENTS_PER_WAIT: usize = 256;
 
+/// How long a wait is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// It only looks.
+    Looked,
+    /// Until something is ready.
+    Ready,
+}
+
+impl Until {
+    fn timeout_ms(self) -> i32 {
+        match self {
+            Self::Looked => 0,
+            Self::Ready => -1,
+        }
+    }
+}
+
 /// epoll(7), level-triggered; each descriptor is its own key.
 #[derive(Debug)]
 pub(super) struct EpollSet {
@@ -60,8 +78,9 @@ impl EpollSet {
         Ok(())
     }
 
-    /// Waits, -1 being for ever; how many are ready. An interrupted wait tells of none.
-    pub(super) fn wait(&mut self, timeout_ms: i32) -> io::Result<usize> {
+    /// Waits; how many are ready. An interrupted wait tells of none.
+    pub(super) fn wait(&mut self, until: Until) -> io::Result<usize> {
+        let timeout_ms = until.timeout_ms();
         let capacity = i32::try_from(self.ready.len()).unwrap_or(i32::MAX);
         // SAFETY: `ready` has room for `capacity` events and lives across the call.
         let count = unsafe {
@@ -116,12 +135,12 @@ pub(super) fn is_closed(polled: &libc::pollfd) -> bool {
     polled.revents & libc::POLLNVAL != 0
 }
 
-/// Asks all of them, waiting until one is ready; -1 is for ever. An interrupted wait tells nothing.
-pub(super) fn poll(questions: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<()> {
+/// Asks all of them. An interrupted wait tells nothing.
+pub(super) fn poll(questions: &mut [libc::pollfd], until: Until) -> io::Result<()> {
     let count = libc::nfds_t::try_from(questions.len()).unwrap_or(0);
     // SAFETY: the slice has room for `count` and lives across the call; a bad descriptor is
     // answered with POLLNVAL.
-    let ready = unsafe { libc::poll(questions.as_mut_ptr(), count, timeout_ms) };
+    let ready = unsafe { libc::poll(questions.as_mut_ptr(), count, until.timeout_ms()) };
     if unless_interrupted(ready)? == 0 {
         for question in questions {
             question.revents = 0;

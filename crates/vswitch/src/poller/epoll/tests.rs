@@ -45,6 +45,50 @@ fn a_deadline_is_not_missed_and_not_early() {
     assert!(poller.now() >= deadline);
 }
 
+/// Each wait has its own deadline, whatever the one before it had, which was over before that.
+#[test]
+fn the_last_deadline_counts() {
+    const SOON: Duration = Duration::from_millis(3);
+    const LATER: Duration = Duration::from_millis(40);
+    const NOT_IN_THIS_TEST: Duration = Duration::from_secs(3600);
+    let mut events = Vec::new();
+    for is_busy_source in [false, true] {
+        for (before, after) in [(SOON, LATER), (NOT_IN_THIS_TEST, SOON), (LATER, LATER)] {
+            let mut poller = Epoll::new().unwrap();
+            let (mut near, mut far) = match is_busy_source {
+                true => busy_source(&mut poller),
+                false => UnixStream::pair().unwrap(),
+            };
+            if !is_busy_source {
+                poller.add(source(&far), Token(1), READ).unwrap();
+                near.write_all(b"x").unwrap();
+            }
+            let deadline = poller.now() + before;
+            poller.wait(deadline, &mut events).unwrap();
+            assert_eq!(events, [readable(1)]);
+            assert_eq!(is_busy(&poller, source(&far)), is_busy_source);
+            assert_eq!(far.read(&mut [0; 8]).unwrap(), 1);
+
+            let deadline = poller.now() + after;
+            while poller.now() < deadline {
+                poller.wait(deadline, &mut events).unwrap();
+                assert_eq!(events, []);
+                assert!(poller.now() >= deadline, "woken early, by {before:?}");
+            }
+            // Rung once, it says no more.
+            let waker = poller.waker();
+            let thread = std::thread::spawn(move || {
+                std::thread::sleep(LATER);
+                waker.wake();
+            });
+            let from = poller.now();
+            poller.wait(Nanos::NEVER, &mut events).unwrap();
+            assert!(poller.now().since(from) >= LATER / 2, "woken by nobody");
+            thread.join().unwrap();
+        }
+    }
+}
+
 #[test]
 fn another_thread_wakes_it_even_beforehand() {
     let mut poller = Epoll::new().unwrap();
