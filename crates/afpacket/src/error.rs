@@ -69,7 +69,8 @@ pub enum ReceiveError {
     #[error("the interface has gone")]
     Gone,
     /// One frame was lost: a segment of a kind that a virtio-net header cannot express (SCTP, ESP
-    /// or a tunnel's GSO). Only with [`vnet_hdr`](crate::Options::vnet_hdr); go on receiving.
+    /// or a tunnel's GSO; before Linux 6.2, UDP's). Only with
+    /// [`vnet_hdr`](crate::Options::vnet_hdr); go on receiving.
     #[error("a frame was lost: its kind of segment does not fit a virtio-net header")]
     Inexpressible,
     /// Anything else.
@@ -114,9 +115,14 @@ pub enum NotByRing {
     /// It was opened without [`receive_ring_slots`](crate::Options::receive_ring_slots).
     #[error("not asked for")]
     NotAsked,
+    /// A kernel whose rings are not sound (before 5.6).
+    #[error("the rings of Linux {release} are not sound (those of 5.6 and later are)")]
+    Kernel {
+        /// As `uname -r` has it.
+        release: String,
+    },
     /// It did at first. Then a frame came whose kind of segment a virtio-net header cannot express
-    /// (see [`ReceiveError::Inexpressible`]), and blocks the ring: a fault of Linux's, 5.6 and
-    /// later.
+    /// (see [`ReceiveError::Inexpressible`]), and blocks the ring: a fault of Linux's.
     #[error("a frame came whose kind of segment blocks a ring (a fault of Linux's)")]
     Blocked,
     /// The kernel has no such rings, or no memory.

@@ -23,7 +23,12 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// `bytes` bytes of what the kernel has behind `file` from `offset` on.
     pub(crate) fn of(file: BorrowedFd<'_>, offset: libc::off_t, bytes: usize) -> io::Result<Self> {
-        Self::map(libc::MAP_SHARED | libc::MAP_POPULATE, file.as_raw_fd(), offset, bytes)
+        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+        let mapping = Self::map(flags, file.as_raw_fd(), offset, bytes)?;
+        // A child that is forked could keep the kernel from ending it.
+        // SAFETY: the extent of the mapping just made, which stays as it is in this process.
+        unsafe { libc::madvise(mapping.base.as_ptr().cast(), bytes, libc::MADV_DONTFORK) };
+        Ok(mapping)
     }
 
     /// Fresh memory, all zeros. It stays the same memory when the process forks: of private pages,

@@ -31,9 +31,9 @@ pub struct Options {
     pub send_buffer_bytes: Option<usize>,
     /// Receive by a ring of at least so many slots that the kernel shares, for less than a message
     /// costs ([`PacketSocket::by_ring`] tells whether that could be had). A slot holds a frame of
-    /// the MTU that the interface has now, of 9,216 bytes at most, and takes some 80 more; longer
+    /// the MTU that the interface has now, of 9,216 bytes at most, and takes up to 230 more; longer
     /// frames come as messages, at their place among the others, as far as the receive buffer
-    /// goes. [`PacketSocket::upkeep`] has to be called.
+    /// goes, and whole, whatever the filter cuts. [`PacketSocket::upkeep`] has to be called.
     pub receive_ring_slots: Option<usize>,
     /// Send finished frames of up to 2,047 bytes, within the MTU, by an `AF_XDP` socket beside this
     /// one, for less than a message costs ([`PacketSocket::by_xdp`] tells whether that could be

@@ -137,6 +137,16 @@ pub(crate) fn set_buffer(
     Ok(usize::try_from(doubled).unwrap_or(0) / 2)
 }
 
+/// The kernel's release, as `uname -r` has it; empty where it is not told.
+pub(crate) fn kernel_release() -> String {
+    // SAFETY: arrays of bytes, for which zeros are a value.
+    let mut names: libc::utsname = unsafe { mem::zeroed() };
+    // SAFETY: uname writes a whole utsname, borrowed mutably through the call.
+    let _ = unsafe { libc::uname(&raw mut names) };
+    let bytes = names.release.iter().map(|byte| byte.to_ne_bytes()[0]);
+    bytes.take_while(|byte| *byte != 0).map(char::from).collect()
+}
+
 /// The MTU in bytes of the interface that has this number now, by a socket of any
 /// kind but `AF_XDP`'s: that has no such requests.
 pub(crate) fn mtu(fd: BorrowedFd<'_>, index: u32) -> io::Result<usize> {

@@ -44,6 +44,10 @@ impl RxRing {
         vnet_hdr: bool,
     ) -> Result<Self, NotByRing> {
         let at = |call: &'static str| move |source| NotByRing::Call { call, source };
+        let release = sys::kernel_release();
+        if is_too_old(&release) {
+            return Err(NotByRing::Kernel { release });
+        }
         let mtu = sys::mtu(fd, index).map_err(at("ioctl SIOCGIFMTU"))?;
         let shape = Shape::new(slots, mtu.min(MTU_MAX) + HEADERS_BYTES);
         sys::make_receive_ring(fd, shape.slot_bytes, shape.block_bytes, shape.blocks)
@@ -103,12 +107,13 @@ impl RxRing {
     ///
     /// A frame whose kind of segment fits no virtio-net header is dropped after its slot was marked
     /// as being written (`rx_owner_map`), and that mark stays (`tpacket_rcv` in
-    /// net/packet/af_packet.c, since Linux 5.6): from then on every frame is dropped. From an empty
-    /// ring into which nothing has come, nothing is dropped otherwise.
+    /// net/packet/af_packet.c, since Linux 5.6): from then on every frame is dropped. A ring that
+    /// was empty before, is so now, and into which nothing has come drops nothing otherwise.
     pub(crate) fn is_blocked(&mut self, passed: u32, dropped: u32) -> bool {
         let nothing_came = self.was_empty && passed == dropped;
         self.was_empty = self.slots.is_empty();
-        nothing_came && dropped > 0
+        // The next slot alone would not do: it may be one that is still being written.
+        nothing_came && dropped > 0 && self.slots.are_all_empty()
     }
 
     /// Lets go of the ring: frames come as messages again.
@@ -119,7 +124,32 @@ impl RxRing {
     }
 }
 
+/// Before Linux 5.6 two processors could write the same slot, or leave one out (61fad6816fc1,
+/// 46e4c421a053). That older series have it mended, their numbers do not tell.
+fn is_too_old(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < (5, 6),
+        _ => false,
+    }
+}
+
 /// Slots for a greater MTU would take much memory for the few frames that have it.
 const MTU_MAX: usize = 9216;
 /// The Ethernet header, and an inner tag: the outer one does not stand in the frame.
 const HEADERS_BYTES: usize = 14 + 4;
+
+#[cfg(test)]
+mod tests {
+    use super::is_too_old;
+
+    #[test]
+    fn kernels_whose_rings_are_not_sound_are_left_alone() {
+        for release in ["5.4.0-216-generic", "5.5.19", "4.19.0-27-amd64", "3.10.0"] {
+            assert!(is_too_old(release), "{release}");
+        }
+        for release in ["5.6.0", "5.10.0-33-amd64", "6.1.0-41-amd64", "10.0.0", ""] {
+            assert!(!is_too_old(release), "{release}");
+        }
+    }
+}

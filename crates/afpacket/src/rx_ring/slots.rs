@@ -89,6 +89,11 @@ impl Slots {
         self.status(self.next) & libc::TP_STATUS_USER == 0
     }
 
+    /// Whether all slots are the kernel's.
+    pub(super) fn are_all_empty(&self) -> bool {
+        (0..self.shape.slots()).all(|slot| self.status(slot) & libc::TP_STATUS_USER == 0)
+    }
+
     /// What the next slot holds, if the kernel has given it away.
     pub(super) fn next(&self) -> Option<Held> {
         let status = self.status(self.next);

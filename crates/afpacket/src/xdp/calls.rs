@@ -26,16 +26,6 @@ pub(super) fn set_send_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<us
     Ok(2 * set_buffer(fd, send, Some(bytes.div_ceil(2)))?)
 }
 
-/// The kernel's release, as `uname -r` has it; empty where it is not told.
-pub(super) fn kernel_release() -> String {
-    // SAFETY: arrays of bytes, for which zeros are a value.
-    let mut names: libc::utsname = unsafe { mem::zeroed() };
-    // SAFETY: uname writes a whole utsname, borrowed mutably through the call.
-    let _ = unsafe { libc::uname(&raw mut names) };
-    let bytes = names.release.iter().map(|byte| byte.to_ne_bytes()[0]);
-    bytes.take_while(|byte| *byte != 0).map(char::from).collect()
-}
-
 /// Has the kernel pin the memory that frames are sent from.
 pub(super) fn register_memory(
     fd: BorrowedFd<'_>,

@@ -36,7 +36,7 @@ impl XdpSender {
     ///
     /// `packet_socket` is asked for the MTU, here and in [`Self::upkeep`].
     pub(crate) fn open(packet_socket: BorrowedFd<'_>, index: u32) -> Result<Self, NotByXdp> {
-        let release = calls::kernel_release();
+        let release = sys::kernel_release();
         if is_unsafe(&release) {
             return Err(NotByXdp::Kernel { release });
         }

@@ -203,8 +203,9 @@ impl Poller for Epoll {
     fn now(&mut self) -> Nanos {
         // It fails for clocks that do not exist.
         clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Nanos(0), |time| {
-            let part = |part: i64| part.cast_unsigned();
-            Nanos(part(time.tv_sec()) * 1_000_000_000 + part(time.tv_nsec()))
+            let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+            let nanos = u64::try_from(time.tv_nsec()).unwrap_or(0);
+            Nanos(seconds * 1_000_000_000 + nanos)
         })
     }
 

@@ -1,8 +1,8 @@
 //! The deadline of a wait, which the kernel keeps: a timerfd(2) in the epoll set.
 //!
 //! A timeout given to poll(2) is a timer that is started for each sleep and ended after it, and
-//! wants the clock to be read before. This one is set only when the deadline is another: a few
-//! times a second, where the switch may sleep tens of thousands of times.
+//! wants the clock to be read before. This one is set only when the deadline is another: seldom,
+//! where the switch may sleep tens of thousands of times a second.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
@@ -36,8 +36,9 @@ impl Alarm {
         if deadline == Nanos::NEVER {
             self.timer.unset()?;
         } else {
-            let seconds = i64::try_from(deadline.0 / NANOS_PER_SECOND).unwrap_or(i64::MAX);
-            let nanos = i64::try_from(deadline.0 % NANOS_PER_SECOND).unwrap_or(0);
+            let seconds = deadline.0 / NANOS_PER_SECOND;
+            let seconds = libc::time_t::try_from(seconds).unwrap_or(libc::time_t::MAX);
+            let nanos = libc::c_long::try_from(deadline.0 % NANOS_PER_SECOND).unwrap_or(0);
             let at = Expiration::OneShot(TimeSpec::new(seconds, nanos));
             self.timer.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
         }

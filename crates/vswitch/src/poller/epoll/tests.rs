@@ -49,7 +49,6 @@ fn a_deadline_is_not_missed_and_not_early() {
 #[test]
 fn the_last_deadline_counts() {
     const SOON: Duration = Duration::from_millis(3);
-    const LATER: Duration = Duration::from_millis(40);
     const NOT_IN_THIS_TEST: Duration = Duration::from_secs(3600);
     let mut events = Vec::new();
     for is_busy_source in [false, true] {
@@ -69,25 +68,32 @@ fn the_last_deadline_counts() {
             assert_eq!(is_busy(&poller, source(&far)), is_busy_source);
             assert_eq!(far.read(&mut [0; 8]).unwrap(), 1);
 
+            only_the_waker_wakes(&mut poller);
             let deadline = poller.now() + after;
             while poller.now() < deadline {
                 poller.wait(deadline, &mut events).unwrap();
                 assert_eq!(events, []);
                 assert!(poller.now() >= deadline, "woken early, by {before:?}");
             }
-            // Rung once, it says no more.
-            let waker = poller.waker();
-            let thread = std::thread::spawn(move || {
-                std::thread::sleep(LATER);
-                waker.wake();
-            });
-            let from = poller.now();
-            poller.wait(Nanos::NEVER, &mut events).unwrap();
-            assert!(poller.now().since(from) >= LATER / 2, "woken by nobody");
-            thread.join().unwrap();
+            only_the_waker_wakes(&mut poller);
         }
     }
 }
+
+/// Without a deadline, an old one does not count.
+fn only_the_waker_wakes(poller: &mut Epoll) {
+    let waker = poller.waker();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(LATER);
+        waker.wake();
+    });
+    let (from, mut events) = (poller.now(), Vec::new());
+    poller.wait(Nanos::NEVER, &mut events).unwrap();
+    assert!(poller.now().since(from) >= LATER / 2, "woken by nobody");
+    thread.join().unwrap();
+}
+
+const LATER: Duration = Duration::from_millis(40);
 
 #[test]
 fn another_thread_wakes_it_even_beforehand() {

@@ -65,6 +65,8 @@ pub struct PacketPort {
     class: AdaptiveClass,
     batch: AdaptiveBatch<RECEIVE_FRAMES_MAX>,
     told_down: bool,
+    /// That frames come as messages was told, or is as it was asked for.
+    told_messages: bool,
 }
 
 /// How many addresses a filter may name. Above it accepting everything costs less than comparing.
@@ -109,6 +111,7 @@ impl PacketPort {
             }
             opened => opened?,
         };
+        let told_messages = socket.by_ring().is_err();
         if by_ring && let Err(why) = socket.by_ring() {
             tracing::info!(interface, %why, "frames come as messages: a ring is not to be had");
         }
@@ -117,7 +120,7 @@ impl PacketPort {
         }
         let takes = if finished_frames { Offloads::NONE } else { kernel_offloads() };
         let (class, batch) = Default::default();
-        Ok(Self { socket, takes, class, batch, told_down: false })
+        Ok(Self { socket, takes, class, batch, told_down: false, told_messages })
     }
 
     /// The interface that it was opened on, by the name that it had then.
@@ -244,11 +247,13 @@ impl Port for PacketPort {
     }
 
     fn upkeep(&mut self, now: Nanos) -> Result<Nanos, Gone> {
-        let by_ring = self.socket.by_ring().is_ok();
         self.socket.upkeep();
-        if by_ring && let Err(why) = self.socket.by_ring() {
+        if !self.told_messages
+            && let Err(why) = self.socket.by_ring()
+        {
             let interface = self.interface();
             tracing::warn!(interface, %why, "frames come as messages from now on");
+            self.told_messages = true;
         }
         // That an interface goes is told as if it were only set down: ask which it is.
         match self.socket.state() {
