@@ -63,8 +63,11 @@ fn hostile_clients_harm_nobody() {
     for (from, to, n) in [(0, 1, 7), (1, 0, 8)] {
         let sent = frame(station(to), station(from), 1514, n);
         good[usize::from(from)].data.send(&sent).unwrap();
-        let heard = testkit::wait_until(PATIENCE, || receive(&good[usize::from(to)].data) == sent);
-        assert!(heard);
+        // Behind thousands of frames that the attackers made, and nobody has read.
+        let end = Instant::now() + PATIENCE;
+        while receive(&good[usize::from(to)].data) != sent {
+            assert!(Instant::now() < end, "{:?}", running.handle.report().unwrap());
+        }
     }
     let report = running.handle.report().unwrap();
     common::assert_balanced(&report);

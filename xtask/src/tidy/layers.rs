@@ -21,7 +21,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vswitch-bench", &[]),
     ("testkit", &[]),
     ("guard", &["vswitch", "bpf"]),
-    ("xtask", &["vswitchd", "vswitch", "ifctl", "bpf", "probe", "xnu-sys", "xnu-lab", "xnu-sim"]),
+    (
+        "xtask",
+        &[
+            "vswitchd", "vswitch", "ifctl", "bpf", "probe", "xnu-sys", "xnu-lab", "xnu-sim",
+            "afpacket",
+        ],
+    ),
 ];
 
 /// What any crate may use in its tests: the helpers, the guest without a VM, the simulated XNU.

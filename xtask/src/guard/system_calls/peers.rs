@@ -6,6 +6,8 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
+use afpacket::{Options, Outgoing, PacketSocket};
+
 use super::peer_failed;
 use crate::failure::Result;
 
@@ -148,11 +150,14 @@ impl Receiver for Stream {
 pub(super) struct BridgeMember {
     interface: String,
     seen: usize,
+    socket: PacketSocket,
 }
 
 impl BridgeMember {
     pub(super) fn new(interface: &str) -> Result<Self> {
-        let mut this = Self { interface: format!("{interface}:"), seen: 0 };
+        let socket = PacketSocket::open(interface, &[], &Options::default());
+        let socket = socket.map_err(|error| peer_failed("open the bridge's member", error))?;
+        let mut this = Self { interface: format!("{interface}:"), seen: 0, socket };
         this.seen = this.received()?;
         Ok(this)
     }
@@ -163,6 +168,18 @@ impl BridgeMember {
         let line = table.lines().find_map(|line| line.trim().strip_prefix(&self.interface));
         let packets = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
         packets.ok_or_else(|| fail(&"the bridge's member is not there"))
+    }
+}
+
+impl Sender for BridgeMember {
+    /// As the bridge would.
+    fn send(&mut self, frames: usize, frame_bytes: usize) -> Result<()> {
+        let frame = frame(RECEIVER, SENDER, frame_bytes);
+        let (sent, why_not) = self.socket.send(&vec![Outgoing::new(&frame); frames]);
+        match why_not {
+            None if sent == frames => Ok(()),
+            why_not => Err(peer_failed("send at the bridge", format!("{sent} sent: {why_not:?}"))),
+        }
     }
 }
 
