@@ -19,11 +19,11 @@
 //! A ring to receive by ([`Options::receive_ring_slots`], `TPACKET_V2`) has each frame copied by
 //! whoever brings it, not by who asks for it: measured behind a bridge's veth, a reader that is the
 //! bottleneck takes more frames for a quarter to a third less of its processor, and loses less of a
-//! flood (3 and 11 % instead of 19 and 38, at 64 and 1514 bytes). It keeps virtio-net headers, checksums and tags. `TPACKET_V3` hands its
-//! blocks over on a timer, which adds 1 ms to every quiet exchange; a TX ring and
-//! `PACKET_QDISC_BYPASS` gain nothing over `sendmmsg`. Sending by `AF_XDP`'s rings does (a fifth of
-//! the processor, on a veth), for frames that need nothing of the kernel: see
-//! [`Options::xdp_send`].
+//! flood (3 and 11 % instead of 19 and 38, at 64 and 1514 bytes). It keeps virtio-net headers,
+//! checksums and tags. `TPACKET_V3` hands its blocks over on a timer, which adds 1 ms to every
+//! quiet exchange; a TX ring and `PACKET_QDISC_BYPASS` gain nothing over `sendmmsg`. Sending by
+//! `AF_XDP`'s rings does (a fifth of the processor, on a veth), for frames that need nothing of the
+//! kernel: see [`Options::xdp_send`].
 //!
 //! # Example
 //! ```no_run
