@@ -11,7 +11,11 @@ mod failure;
 #[cfg(target_os = "linux")]
 mod figures;
 #[cfg(target_os = "linux")]
+mod judge;
+#[cfg(target_os = "linux")]
 mod load;
+#[cfg(target_os = "linux")]
+mod looks;
 #[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]

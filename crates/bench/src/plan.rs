@@ -7,12 +7,20 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 
-use crate::cases::{self, Case, Contender, Times};
+use crate::cases::{self, Case, Times};
 use crate::failure::{Failure, Result, Trying as _};
+use crate::looks::Looks;
 use crate::report::{self, Machine, Run};
+use crate::rounds::{Outcome, Progress};
 use crate::subject::{Image, Programs};
 use crate::system::namespace;
 use crate::{relay, rounds};
+
+/// A ratio of so many rounds may be quoted.
+const ROUNDS: usize = 15;
+
+/// What is not decided after so many is too close to its bound for this machine.
+const ROUNDS_MAX: usize = 60;
 
 /// Measure the switch beside bare relays and its peers, in interleaved rounds.
 ///
@@ -44,12 +52,19 @@ struct BenchArguments {
     /// Their initial file system (`cargo xtask guest-image` makes both)
     #[arg(long, value_name = "FILE", requires = "guest_kernel")]
     guest_initrd: Option<PathBuf>,
+    /// Instead of the yardsticks: another build of the switch beside it, under the same loads
+    #[arg(long, value_name = "PROGRAM")]
+    beside: Option<PathBuf>,
     /// A few cases, three short rounds each: under two minutes, and no more than a first look
     #[arg(long)]
     quick: bool,
     /// How many rounds each case has; 15 give a ratio that may be quoted
     #[arg(long)]
     rounds: Option<usize>,
+    /// How many rounds a case may have while a bound is inside an interval; if neither this nor
+    /// `--rounds` is given, 60
+    #[arg(long)]
+    rounds_max: Option<usize>,
     /// How long each run is loaded, in seconds
     #[arg(long)]
     seconds: Option<f64>,
@@ -87,11 +102,16 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn bench(arguments: &BenchArguments) -> Result<()> {
-    let (rounds, seconds) = if arguments.quick { (3, 0.3) } else { (15, 0.7) };
-    let rounds = arguments.rounds.unwrap_or(rounds).max(1);
+    let (rounds, seconds) = if arguments.quick { (3, 0.3) } else { (ROUNDS, 0.7) };
+    let rounds = arguments.rounds.unwrap_or(rounds);
+    let most = if arguments.quick || arguments.rounds.is_some() { rounds } else { ROUNDS_MAX };
+    let looks = Looks::new(rounds, arguments.rounds_max.unwrap_or(most));
     let seconds = arguments.seconds.unwrap_or(seconds).clamp(0.05, 60.0);
     let load = Duration::from_secs_f64(seconds);
-    let cases = chosen(arguments, Times { warm_up: load / 4, load });
+    let mut cases = chosen(arguments, Times { warm_up: load / 4, load });
+    if arguments.beside.is_some() {
+        cases = cases.iter().filter_map(Case::beside_another_build).collect();
+    }
     if arguments.list {
         for case in &cases {
             println!("{:<34} {}", case.name, case.what);
@@ -101,38 +121,65 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
     if cases.is_empty() {
         return Err(Failure::new("choose cases", "none has such a name (see --list)"));
     }
-    let vswitch = arguments.vswitch.canonicalize().trying(format_args!(
-        "find the switch at {} (cargo build --release -p vswitch-cli)",
-        arguments.vswitch.display()
-    ))?;
-    let own = std::env::current_exe().trying("find this program")?;
+    let programs = programs(arguments)?;
     namespace::enter()?;
-    let files = arguments.guest_kernel.clone().zip(arguments.guest_initrd.clone());
-    let guest = files.map(|(kernel, initramfs)| Image { kernel, initramfs });
-    let programs = Programs { vswitch, own, guest };
-    let runs: usize = cases.iter().map(|case| case.contenders.len() * case.rounds(rounds)).sum();
-    let case_s = |case: &Case| -> f64 {
-        let round_s: f64 = case.contenders.iter().map(|it| it.load.run_s(seconds)).sum();
-        round_s * case.rounds(rounds) as f64
-    };
-    let about_s: f64 = cases.iter().map(case_s).sum();
-    let minutes = (about_s / 60.0).ceil();
-    println!("{} cases, {rounds} rounds each, {runs} runs: about {minutes} min", cases.len());
     let started = Instant::now();
+    let outcomes = run(&cases, looks, seconds, &programs);
+    println!("\n{}", report::summary(&outcomes));
+    println!("took {:.0} s", started.elapsed().as_secs_f64());
+    write(arguments, Run { looks, machine: Machine::this(), cases: outcomes })
+}
+
+fn programs(arguments: &BenchArguments) -> Result<Programs> {
+    let find = |path: &PathBuf| {
+        path.canonicalize().trying(format_args!(
+            "find the switch at {} (cargo build --release -p vswitch-cli)",
+            path.display()
+        ))
+    };
+    let files = arguments.guest_kernel.clone().zip(arguments.guest_initrd.clone());
+    Ok(Programs {
+        vswitch: find(&arguments.vswitch)?,
+        other_vswitch: arguments.beside.as_ref().map(find).transpose()?,
+        own: std::env::current_exe().trying("find this program")?,
+        guest: files.map(|(kernel, initramfs)| Image { kernel, initramfs }),
+    })
+}
+
+/// Says how long it will take, runs all cases, and tells of each.
+fn run(cases: &[Case], looks: Looks, seconds: f64, programs: &Programs) -> Vec<Outcome> {
+    let minutes = |rounds_of: &dyn Fn(Looks) -> usize| -> f64 {
+        let case_s = |case: &Case| -> f64 {
+            let round_s: f64 = case.contenders.iter().map(|it| it.load.run_s(seconds)).sum();
+            round_s * rounds_of(looks.at_most(case.rounds_max())) as f64
+        };
+        (cases.iter().map(case_s).sum::<f64>() / 60.0).ceil()
+    };
+    let (least, most) = (minutes(&Looks::first), minutes(&Looks::last));
+    let first_runs = |case: &Case| case.contenders.len() * looks.at_most(case.rounds_max()).first();
+    let mut runs: usize = cases.iter().map(first_runs).sum();
+    print!("{} cases, {} rounds each, {runs} runs: about {least} min", cases.len(), looks.first());
+    if looks.last() > looks.first() {
+        print!(", at most {most} if every case needs {} rounds to be decided", looks.last());
+    }
+    println!();
     let mut done = 0;
     let mut outcomes = Vec::new();
-    for case in &cases {
-        let outcome = rounds::run(case, rounds, &programs, |round, contender| {
-            done += 1;
-            progress(done, runs, case, round, contender);
+    for case in cases {
+        let outcome = rounds::run(case, looks, programs, |progress| match progress {
+            Progress::More { runs: more } => runs += more,
+            Progress::Run { round, contender } => {
+                done += 1;
+                let (round, name) = (round + 1, contender.name());
+                eprint!("\r\x1b[K{done}/{runs} {} round {round}: {name}", case.name);
+                let _ = std::io::stderr().flush();
+            }
         });
         eprint!("\r\x1b[K");
         println!("\n{}", report::case(&outcome));
         outcomes.push(outcome);
     }
-    println!("\n{}", report::summary(&outcomes));
-    println!("took {:.0} s", started.elapsed().as_secs_f64());
-    write(arguments, Run { rounds, machine: Machine::this(), cases: outcomes })
+    outcomes
 }
 
 fn chosen(arguments: &BenchArguments, times: Times) -> Vec<Case> {
@@ -147,11 +194,6 @@ fn chosen(arguments: &BenchArguments, times: Times) -> Vec<Case> {
         words => words.iter().any(|word| fits(case, word)),
     };
     all.iter().filter(named).cloned().collect()
-}
-
-fn progress(done: usize, runs: usize, case: &Case, round: usize, contender: &Contender) {
-    eprint!("\r\x1b[K{done}/{runs} {} round {}: {}", case.name, round + 1, contender.name());
-    let _ = std::io::stderr().flush();
 }
 
 fn write(arguments: &BenchArguments, run: Run) -> Result<()> {

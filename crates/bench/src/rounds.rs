@@ -1,7 +1,7 @@
 //! Runs a case: every contender once in each round, in alternating order, so that what the machine
 //! does meanwhile hits all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::cases::{Bound, Case, Contender, Load, Target};
+use crate::cases::{Case, Contender, Load};
 use crate::failure::{Failure, Result, Trying as _};
 use crate::figures::{self, Figure, Figures};
+use crate::judge::{self, TargetOutcome};
 use crate::load::{Meter, Saturate};
-use crate::statistics::{Estimate, estimate};
+use crate::looks::Looks;
+use crate::statistics::{ERROR, Estimate, estimate};
 use crate::subject::{Programs, Rig};
 use crate::system::process::Process;
 use crate::system::program;
@@ -28,6 +30,8 @@ const REPEATS_MAX: usize = 3;
 pub(crate) struct Outcome {
     pub(crate) name: String,
     pub(crate) what: String,
+    /// How many rounds it had in the end.
+    pub(crate) rounds: usize,
     pub(crate) contenders: Vec<ContenderOutcome>,
     pub(crate) targets: Vec<TargetOutcome>,
 }
@@ -39,62 +43,52 @@ pub(crate) struct ContenderOutcome {
     /// Why it was left out, if it was.
     pub(crate) left_out: Option<String>,
     pub(crate) figures: BTreeMap<Figure, Estimate>,
-    /// By round; `null` where a run failed.
+    /// By round; `null` where a run failed, or was not needed any more.
     pub(crate) rounds: Vec<Option<Figures>>,
 }
 
-/// What became of a target.
-#[derive(Debug, serde::Serialize)]
-pub(crate) struct TargetOutcome {
-    pub(crate) figure: Figure,
-    /// The names of those beside which it stands; none for a figure by itself.
-    pub(crate) against: Vec<String>,
-    pub(crate) at_least: Option<f64>,
-    pub(crate) at_most: Option<f64>,
-    /// The ratio, or the figure itself; `null` when there was nothing to compare with.
-    pub(crate) estimate: Option<Estimate>,
-    /// Whether the whole interval is on the good side; `null` without an estimate or a bound.
-    pub(crate) is_met: Option<bool>,
+/// What is told while a case runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Progress<'a> {
+    /// A run begins.
+    Run {
+        /// Counted from 0.
+        round: usize,
+        contender: &'a Contender,
+    },
+    /// So many runs come on top of those that were planned.
+    More { runs: usize },
 }
 
-impl TargetOutcome {
-    /// Whether anything is to come of it.
-    pub(crate) fn has_bound(&self) -> bool {
-        self.at_least.or(self.at_most).is_some()
-    }
-}
-
-/// Runs all rounds. `progress` is told of each run before it begins.
+/// Runs the rounds, and more of them while a target is not decided.
 pub(crate) fn run(
     case: &Case,
-    rounds: usize,
+    looks: Looks,
     programs: &Programs,
-    mut progress: impl FnMut(usize, &Contender),
+    mut progress: impl FnMut(Progress<'_>),
 ) -> Outcome {
+    let looks = looks.at_most(case.rounds_max());
     let mut left_out: Vec<Option<String>> = case.contenders.iter().map(why_left_out).collect();
     let mut told: Vec<Vec<Option<Figures>>> = vec![Vec::new(); case.contenders.len()];
-    for round in 0..case.rounds(rounds) {
-        let mut order: Vec<usize> = (0..case.contenders.len()).collect();
-        if round % 2 == 1 {
-            order.reverse();
+    let mut targets = Vec::new();
+    let mut runs: BTreeSet<usize> = (0..case.contenders.len()).collect();
+    let mut round = 0;
+    for rounds in looks.rounds() {
+        if round > 0 {
+            runs = judge::concerned(case, &targets);
+            runs.retain(|index| left_out[*index].is_none());
+            if runs.is_empty() {
+                break;
+            }
+            progress(Progress::More { runs: runs.len() * (rounds - round) });
         }
-        for index in order {
-            if left_out[index].is_some() {
-                continue;
-            }
-            progress(round, &case.contenders[index]);
-            let figures = run_undisturbed(&case.contenders[index], programs);
-            // One that cannot be measured the first time is not tried again.
-            if let (Err(failure), 0) = (&figures, round) {
-                left_out[index] = Some(failure.to_string());
-            }
-            if let (Err(failure), true) = (&figures, round > 0) {
-                eprintln!("\n{}: {failure}", case.contenders[index].name());
-            }
-            told[index].push(figures.ok());
+        while round < rounds {
+            run_round(case, round, &runs, programs, &mut left_out, &mut told, &mut progress);
+            round += 1;
         }
+        let judge = |target| judge::judge(case, target, &told, looks.error_each());
+        targets = case.targets.iter().map(judge).collect();
     }
-    let targets = case.targets.iter().map(|target| judge(case, target, &told)).collect();
     let contenders = case
         .contenders
         .iter()
@@ -104,7 +98,43 @@ pub(crate) fn run(
             ContenderOutcome::new(contender.name(), left_out, rounds)
         })
         .collect();
-    Outcome { name: case.name.clone(), what: case.what.clone(), contenders, targets }
+    Outcome { name: case.name.clone(), what: case.what.clone(), rounds: round, contenders, targets }
+}
+
+/// Runs once each contender of `runs` that is not left out.
+fn run_round(
+    case: &Case,
+    round: usize,
+    runs: &BTreeSet<usize>,
+    programs: &Programs,
+    left_out: &mut [Option<String>],
+    told: &mut [Vec<Option<Figures>>],
+    progress: &mut impl FnMut(Progress<'_>),
+) {
+    let mut order: Vec<usize> = (0..case.contenders.len()).collect();
+    if round % 2 == 1 {
+        order.reverse();
+    }
+    for index in order {
+        if left_out[index].is_some() {
+            continue;
+        }
+        if !runs.contains(&index) {
+            told[index].push(None);
+            continue;
+        }
+        let contender = &case.contenders[index];
+        progress(Progress::Run { round, contender });
+        let figures = run_undisturbed(contender, programs);
+        if let Err(failure) = &figures {
+            // One that cannot be measured the first time is not tried again.
+            match round {
+                0 => left_out[index] = Some(failure.to_string()),
+                _ => eprintln!("\n{}: {failure}", contender.name()),
+            }
+        }
+        told[index].push(figures.ok());
+    }
 }
 
 fn why_left_out(contender: &Contender) -> Option<String> {
@@ -253,92 +283,17 @@ impl ContenderOutcome {
     fn new(name: String, left_out: Option<String>, rounds: Vec<Option<Figures>>) -> Self {
         let mut figures = BTreeMap::new();
         let kinds = rounds.iter().flatten().flat_map(Figures::keys).copied();
-        for figure in kinds.collect::<std::collections::BTreeSet<_>>() {
+        for figure in kinds.collect::<BTreeSet<_>>() {
             let samples = rounds.iter().flatten().filter_map(|round| round.get(&figure)).copied();
-            figures.extend(estimate(samples).map(|estimate| (figure, estimate)));
+            figures.extend(estimate(samples, ERROR).map(|estimate| (figure, estimate)));
         }
         Self { name, left_out, figures, rounds }
     }
 }
 
-/// Compares round by round, with the best of the others in the same round.
-fn judge(case: &Case, target: &Target, told: &[Vec<Option<Figures>>]) -> TargetOutcome {
-    let figure = |index: usize, round: usize| -> Option<f64> {
-        told[index].get(round)?.as_ref()?.get(&target.figure).copied()
-    };
-    let better = |a: f64, b: f64| match target.bound {
-        Bound::AtLeast(_) | Bound::Open => a.max(b),
-        Bound::AtMost(_) => a.min(b),
-    };
-    let samples = (0..told[0].len()).filter_map(|round| {
-        let ours = figure(0, round)?;
-        if target.against.is_empty() {
-            return Some(ours);
-        }
-        let others = target.against.iter().filter_map(|index| figure(*index, round));
-        Some(ours / others.reduce(better)?)
-    });
-    let estimate = estimate(samples);
-    let is_met = estimate.and_then(|estimate| match target.bound {
-        Bound::AtLeast(least) => Some(estimate.low >= least),
-        Bound::AtMost(most) => Some(estimate.high <= most),
-        Bound::Open => None,
-    });
-    let (at_least, at_most) = match target.bound {
-        Bound::AtLeast(least) => (Some(least), None),
-        Bound::AtMost(most) => (None, Some(most)),
-        Bound::Open => (None, None),
-    };
-    let against = target.against.iter().map(|index| case.contenders[*index].name()).collect();
-    TargetOutcome { figure: target.figure, against, at_least, at_most, estimate, is_met }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::{Subject, Wiring};
-
-    fn case(bound: Bound) -> Case {
-        let contender = |variant| Contender {
-            variant,
-            subject: Subject::Vswitch,
-            wiring: Wiring::Streams,
-            load: Load::Idle(Duration::ZERO),
-        };
-        Case {
-            name: String::new(),
-            what: String::new(),
-            contenders: vec![contender(""), contender("a"), contender("b")],
-            targets: vec![Target { figure: Figure::GbitPerSecond, against: vec![1, 2], bound }],
-            quick: false,
-        }
-    }
-
-    fn rounds(figures: &[f64]) -> Vec<Option<Figures>> {
-        let round = |value: &f64| Some(Figures::from([(Figure::GbitPerSecond, *value)]));
-        figures.iter().map(round).collect()
-    }
-
-    #[test]
-    fn each_round_is_compared_with_the_best_of_that_round() {
-        let told = [rounds(&[2.0, 2.0, 2.0]), rounds(&[1.0, 4.0, 1.0]), rounds(&[2.0, 1.0, 1.0])];
-        let case_at_least = case(Bound::AtLeast(0.4));
-        let judged = judge(&case_at_least, &case_at_least.targets[0], &told);
-        let told_at_least = judged.estimate.unwrap();
-        assert_eq!((told_at_least.low, told_at_least.high), (0.5, 2.0));
-        assert_eq!(judged.is_met, Some(true));
-        let case_at_most = case(Bound::AtMost(1.9));
-        let judged = judge(&case_at_most, &case_at_most.targets[0], &told);
-        assert_eq!(judged.estimate.unwrap().high, 2.0);
-        assert_eq!(judged.is_met, Some(false));
-    }
-
-    #[test]
-    fn what_did_not_run_is_not_judged() {
-        let told = [rounds(&[2.0]), vec![None], Vec::new()];
-        let case = case(Bound::AtLeast(0.4));
-        assert_eq!(judge(&case, &case.targets[0], &told).is_met, None);
-    }
 
     #[test]
     fn the_total_is_read_from_what_strace_says() {

@@ -8,6 +8,7 @@ mod latency;
 mod next_designs;
 mod streams;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::figures::Figure;
@@ -69,10 +70,31 @@ impl Load {
 }
 
 impl Case {
-    /// How many rounds it has when `rounds` are asked for.
-    pub(crate) fn rounds(&self, rounds: usize) -> usize {
+    /// The same load for the switch and another build of it, if the switch is what is measured;
+    /// nothing is to come of that.
+    pub(crate) fn beside_another_build(&self) -> Option<Self> {
+        let ours = self.contenders.first()?;
+        if ours.subject != Subject::Vswitch {
+            return None;
+        }
+        let other = Contender { subject: Subject::OtherVswitch, ..ours.clone() };
+        let figures: BTreeSet<Figure> = self.targets.iter().map(|target| target.figure).collect();
+        let told = |figure| match figure {
+            // There is mostly none, and no ratio.
+            Figure::LossPercent => Target::alone(figure, Bound::Open),
+            _ => Target::ratio(figure, &[1], Bound::Open),
+        };
+        Some(Self {
+            contenders: vec![ours.clone(), other],
+            targets: figures.into_iter().map(told).collect(),
+            ..self.clone()
+        })
+    }
+
+    /// How many rounds it has at most.
+    pub(crate) fn rounds_max(&self) -> usize {
         let most = self.contenders.iter().map(|contender| contender.load.rounds_max());
-        most.fold(rounds, usize::min)
+        most.fold(usize::MAX, usize::min)
     }
 }
 
@@ -173,7 +195,9 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), cases.len());
-        for case in &cases {
+        for case in cases.iter().flat_map(|case| [Some(case.clone()), case.beside_another_build()])
+        {
+            let Some(case) = case else { continue };
             let others = 1..case.contenders.len();
             let known = case.targets.iter().flat_map(|target| &target.against);
             assert!(known.clone().all(|index| others.contains(index)), "{}", case.name);

@@ -3,9 +3,11 @@
 mod plot;
 mod table;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::failure::{Result, Trying as _};
+use crate::looks::Looks;
 use crate::rounds::Outcome;
 
 pub(crate) use plot::plot;
@@ -14,8 +16,8 @@ pub(crate) use table::{case, summary};
 /// A whole run.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Run {
-    /// Rounds of each case.
-    pub(crate) rounds: usize,
+    /// How many rounds the cases could have.
+    pub(crate) looks: Looks,
     pub(crate) machine: Machine,
     pub(crate) cases: Vec<Outcome>,
 }
@@ -52,15 +54,18 @@ fn release(text: &str) -> String {
     text.trim().split('-').next().unwrap_or_default().to_owned()
 }
 
-/// The run in Markdown: where and how often, how many targets were met, then each case.
+/// The run in Markdown: where and how often, what became of the targets, then each case.
 pub(crate) fn page(run: &Run) -> String {
-    let Run { rounds, machine, cases } = run;
+    let Run { looks, machine, cases } = run;
     let Machine { processors, processor, kernel, wmem_max_bytes } = machine;
-    let (met, all) = table::met(cases);
+    let mut rounds = format!("{} rounds of each case", looks.first());
+    if looks.last() > looks.first() {
+        let _ = write!(rounds, " and up to {} while a bound is inside an interval", looks.last());
+    }
     let head = format!(
-        "{rounds} rounds of each case, fewer of QEMU's, on a machine with {processors} processors \
-         ({processor}, Linux {kernel}, wmem_max {wmem_max_bytes}). {met} of {all} targets were met \
-         by their whole interval.\n\n"
+        "{rounds}, fewer of QEMU's, on a machine with {processors} processors \
+         ({processor}, Linux {kernel}, wmem_max {wmem_max_bytes}). {}.\n\n",
+        table::verdicts(cases)
     );
     head + &cases.iter().map(case).collect::<Vec<_>>().join("\n")
 }

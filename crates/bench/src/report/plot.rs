@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::rounds::{Outcome, TargetOutcome};
+use crate::judge::{TargetOutcome, Verdict};
+use crate::rounds::Outcome;
 use crate::statistics::Estimate;
 
 const LABEL_WIDTH: f64 = 430.0;
@@ -60,8 +61,12 @@ fn scale(svg: &mut String, height: f64) {
 }
 
 fn line(svg: &mut String, y: f64, outcome: &Outcome, target: &TargetOutcome, told: Estimate) {
-    let colour = if target.is_met == Some(true) { "#1b7f3b" } else { "#b3261e" };
-    let against = target.against.join(", ");
+    let colour = match target.verdict {
+        Some(Verdict::Met) => "#1b7f3b",
+        Some(Verdict::Open) | None => "#a06a00",
+        Some(Verdict::Missed) => "#b3261e",
+    };
+    let against = target.best.as_deref().unwrap_or_default();
     let label = format!("{}: {} / {against}", outcome.name, target.figure.title());
     text(svg, MARGIN, y + 4.0, "start", "#1a1a1a", &label);
     let (low, high, median) = (x(told.low), x(told.high), x(told.median));

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::figures::Figure;
-use crate::rounds::{Outcome, TargetOutcome};
+use crate::judge::{TargetOutcome, Verdict};
+use crate::rounds::Outcome;
 use crate::statistics::Estimate;
 
 /// One case: every contender's figures, then what became of the targets.
 pub(crate) fn case(outcome: &Outcome) -> String {
-    let mut text = format!("### {}\n\n{}\n\n", outcome.name, outcome.what);
+    let Outcome { name, what, rounds, .. } = outcome;
+    let mut text = format!("### {name}\n\n{what}: {rounds} rounds\n\n");
     let kinds: BTreeSet<Figure> =
         outcome.contenders.iter().flat_map(|contender| contender.figures.keys()).copied().collect();
     let mut rows = vec![
@@ -37,26 +39,31 @@ pub(crate) fn case(outcome: &Outcome) -> String {
     text
 }
 
-/// How many targets were met, and how many there are.
-pub(super) fn met(outcomes: &[Outcome]) -> (usize, usize) {
-    let all = outcomes.iter().flat_map(|outcome| &outcome.targets);
-    let all = all.filter(|target| target.has_bound());
-    (all.clone().filter(|target| target.is_met == Some(true)).count(), all.count())
+/// What became of the targets, in numbers.
+pub(super) fn verdicts(outcomes: &[Outcome]) -> String {
+    let all: Vec<&TargetOutcome> = outcomes.iter().flat_map(|outcome| &outcome.targets).collect();
+    let all: Vec<_> = all.into_iter().filter(|target| target.has_bound()).collect();
+    let of = |verdict| all.iter().filter(|target| target.verdict == verdict).count();
+    let mut text = format!(
+        "Of {} targets {} were met by their whole interval, {} have the bound inside it, {} were \
+         missed",
+        all.len(),
+        of(Some(Verdict::Met)),
+        of(Some(Verdict::Open)),
+        of(Some(Verdict::Missed))
+    );
+    if of(None) > 0 {
+        let _ = write!(text, ", {} had nothing to compare with", of(None));
+    }
+    text
 }
 
-/// All targets of all cases.
+/// All targets of all cases that were not met.
 pub(crate) fn summary(outcomes: &[Outcome]) -> String {
-    let all = outcomes.iter().flat_map(|outcome| &outcome.targets);
-    let all: Vec<&TargetOutcome> = all.filter(|target| target.has_bound()).collect();
-    let of = |is_met| all.iter().filter(|target| target.is_met == is_met).count();
-    let (met, missed, open) = (of(Some(true)), of(Some(false)), of(None));
-    let mut text = format!("{met} of {} targets met, {missed} missed", all.len());
-    if open > 0 {
-        let _ = write!(text, ", {open} with nothing to compare with");
-    }
-    text.push('\n');
+    let mut text = verdicts(outcomes) + "\n";
     for outcome in outcomes {
-        let unmet = |target: &&TargetOutcome| target.has_bound() && target.is_met != Some(true);
+        let unmet =
+            |target: &&TargetOutcome| target.has_bound() && target.verdict != Some(Verdict::Met);
         for target in outcome.targets.iter().filter(unmet) {
             let _ = writeln!(text, "  {}: {}", outcome.name, sentence(target));
         }
@@ -70,10 +77,13 @@ fn targets(targets: &[TargetOutcome]) -> String {
 
 fn sentence(target: &TargetOutcome) -> String {
     let title = target.figure.title();
-    let what = match &target.against[..] {
-        [] => title.to_owned(),
-        [one] => format!("{title} / {one}"),
-        several => format!("{title} / best of {}", several.join(", ")),
+    let what = match (&target.against[..], &target.best) {
+        ([], _) => title.to_owned(),
+        ([one], _) => format!("{title} / {one}"),
+        (several, None) => format!("{title} / best of {}", several.join(", ")),
+        (several, Some(best)) => {
+            format!("{title} / {best} (the best of {})", several.join(", "))
+        }
     };
     if let (Some(told), false) = (target.estimate, target.has_bound()) {
         return format!("{what}: {}", interval(told));
@@ -86,9 +96,10 @@ fn sentence(target: &TargetOutcome) -> String {
     let Some(told) = target.estimate else {
         return format!("{what}: nothing to compare with (wanted: {bound})");
     };
-    let verdict = match target.is_met {
-        Some(true) => "met",
-        _ => "**missed**",
+    let verdict = match target.verdict {
+        Some(Verdict::Met) => "met",
+        Some(Verdict::Missed) => "**missed**",
+        _ => "**open**",
     };
     format!("{what}: {} ({bound}: {verdict})", interval(told))
 }
@@ -154,15 +165,16 @@ mod tests {
         let target = TargetOutcome {
             figure: Figure::GbitPerSecond,
             against: vec!["relay 32".to_owned(), "relay 8".to_owned()],
+            best: Some("relay 8".to_owned()),
             at_least: Some(0.95),
             at_most: None,
             estimate: Some(told),
-            is_met: Some(false),
+            verdict: Some(Verdict::Open),
         };
         assert_eq!(
             sentence(&target),
-            "Gbit/s / best of relay 32, relay 8: 1.000 [0.940, 1.100] 95 % \
-             (at least 0.95: **missed**)"
+            "Gbit/s / relay 8 (the best of relay 32, relay 8): 1.000 [0.940, 1.100] 95 % \
+             (at least 0.95: **open**)"
         );
     }
 
@@ -172,19 +184,22 @@ mod tests {
         let open = TargetOutcome {
             figure: Figure::KiloframesPerSecond,
             against: vec!["vswitch".to_owned()],
+            best: Some("vswitch".to_owned()),
             at_least: None,
             at_most: None,
             estimate: Some(told),
-            is_met: None,
+            verdict: None,
         };
         assert_eq!(sentence(&open), "kframes/s / vswitch: 9.000 [8.500, 9.500] 95 %");
         let outcome = Outcome {
             name: String::new(),
             what: String::new(),
+            rounds: 1,
             contenders: Vec::new(),
             targets: vec![open],
         };
-        assert_eq!(met(std::slice::from_ref(&outcome)), (0, 0));
-        assert_eq!(summary(&[outcome]), "0 of 0 targets met, 0 missed\n");
+        let none = "Of 0 targets 0 were met by their whole interval, 0 have the bound inside it, \
+                    0 were missed\n";
+        assert_eq!(summary(&[outcome]), none);
     }
 }

@@ -14,7 +14,7 @@ mod wiring;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::load::Place;
 use crate::system::namespace::Namespace;
 use crate::system::process::Process;
@@ -31,6 +31,8 @@ pub(crate) enum Subject {
     VswitchBusy,
     /// The switch, with two hundred clients at its control socket.
     VswitchAsked,
+    /// Another build of the switch.
+    OtherVswitch,
     /// A bare relay with this many frames to a call.
     Relay {
         /// Frames to a call.
@@ -61,6 +63,7 @@ impl Subject {
             Self::Vswitch => "vswitch".to_owned(),
             Self::VswitchBusy => "vswitch --busy-poll".to_owned(),
             Self::VswitchAsked => "vswitch --control".to_owned(),
+            Self::OtherVswitch => "other vswitch".to_owned(),
             Self::Relay { batch } => format!("relay {batch}"),
             Self::SharedRelay => "relay shared memory".to_owned(),
             Self::XdpRelay => "relay AF_XDP".to_owned(),
@@ -91,6 +94,7 @@ impl Subject {
             Self::Vswitch => vswitch::start(wiring, programs, &[]),
             Self::VswitchBusy => vswitch::start(wiring, programs, &["--busy-poll"]),
             Self::VswitchAsked => vswitch::start_with_crowd(wiring, programs),
+            Self::OtherVswitch => vswitch::start(wiring, &programs.with_other_vswitch()?, &[]),
             Self::Relay { batch } => relay::start(wiring, programs, batch, relay::Kind::Plain),
             Self::SharedRelay => relay::start(wiring, programs, 32, relay::Kind::Plain),
             Self::XdpRelay => relay::start(wiring, programs, 32, relay::Kind::Xdp),
@@ -109,10 +113,21 @@ impl Subject {
 pub(crate) struct Programs {
     /// The switch.
     pub(crate) vswitch: PathBuf,
+    /// Another build of it, if one is to be compared with.
+    pub(crate) other_vswitch: Option<PathBuf>,
     /// This program, as a relay.
     pub(crate) own: PathBuf,
     /// What QEMU's guests boot, if it is there.
     pub(crate) guest: Option<Image>,
+}
+
+impl Programs {
+    /// The same with the other build in the switch's place.
+    fn with_other_vswitch(&self) -> Result<Self> {
+        let other = self.other_vswitch.clone();
+        let vswitch = other.ok_or_else(|| Failure::new("start another build", "none is given"))?;
+        Ok(Self { vswitch, ..self.clone() })
+    }
 }
 
 /// Something wired and running. All of it goes when this is dropped, from the first to the last.
