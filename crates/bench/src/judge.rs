@@ -87,7 +87,7 @@ fn ratios(
     };
     (0..told[0].len()).filter_map(move |round| {
         let ours = of(0, round)?;
-        Some(other.map_or(Some(1.0), |index| of(index, round)).map(|other| ours / other)?)
+        other.map_or(Some(1.0), |index| of(index, round)).map(|other| ours / other)
     })
 }
 

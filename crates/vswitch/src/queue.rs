@@ -16,6 +16,11 @@ pub const QUEUE_FRAMES_MAX: usize = 1024;
 /// which never wait for a full port.
 pub const QUEUE_FRAMES_UNICAST: usize = 896;
 
+/// A sender that can wait does so, too, while the frames of a full port come to this many bytes.
+/// They are read once more when they are sent: with more of them than a processor's second-level
+/// cache holds, each costs more time, and nobody gets it earlier.
+pub const QUEUE_BYTES_WAIT: usize = 512 << 10;
+
 /// A frame that has waited longer is of no use to anyone and is dropped.
 pub const QUEUE_AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -23,6 +28,8 @@ pub const QUEUE_AGE_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct EgressQueue {
     frames: VecDeque<Queued>,
+    /// Of all frames together.
+    len_bytes: usize,
     held_bytes: usize,
     /// So many of the first frames keep no buffer in which others stand.
     alone_frames: usize,
@@ -56,7 +63,8 @@ struct Queued {
 
 impl EgressQueue {
     pub(crate) fn new() -> Self {
-        Self { frames: VecDeque::with_capacity(QUEUE_FRAMES_MAX), held_bytes: 0, alone_frames: 0 }
+        let frames = VecDeque::with_capacity(QUEUE_FRAMES_MAX);
+        Self { frames, len_bytes: 0, held_bytes: 0, alone_frames: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -72,6 +80,17 @@ impl EgressQueue {
         self.frames.is_empty()
     }
 
+    /// Whether a sender that can wait should, until the port has taken some.
+    pub(crate) fn is_long(&self) -> bool {
+        self.len_bytes >= QUEUE_BYTES_WAIT
+    }
+
+    /// Whether those who wait may go on: when half is left. That is rarely enough that they are not
+    /// woken for each frame, and early enough that the port never runs dry.
+    pub(crate) fn is_short(&self) -> bool {
+        self.frames.len() <= QUEUE_FRAMES_UNICAST / 2 && self.len_bytes <= QUEUE_BYTES_WAIT / 2
+    }
+
     /// Whether `load` fits, with at most `frames_max` frames in all.
     ///
     /// In bytes, each queue may hold as much as is still available to all (a dynamic threshold,
@@ -85,15 +104,15 @@ impl EgressQueue {
 
     pub(crate) fn push(&mut self, mut frame: Frame, now: Nanos, pool: &mut Pool) {
         pool.keep_room(&mut frame);
+        self.len_bytes += frame.len_bytes();
         self.held_bytes += frame.held_bytes();
         self.frames.push_back(Queued { frame, since: now });
     }
 
     pub(crate) fn pop(&mut self) -> Option<Frame> {
         let queued = self.frames.pop_front()?;
-        self.held_bytes -= queued.frame.held_bytes();
         self.alone_frames = self.alone_frames.saturating_sub(1);
-        Some(queued.frame)
+        Some(self.taken(queued))
     }
 
     /// Has no frame keep the buffer of others any more: they may wait here for long.
@@ -118,9 +137,16 @@ impl EgressQueue {
                 self.frames.push_back(queued);
                 continue;
             }
-            self.held_bytes -= queued.frame.held_bytes();
-            drop(queued.frame);
+            drop(self.taken(queued));
         }
+    }
+
+    /// The frame of what stands in the queue no more.
+    #[inline]
+    fn taken(&mut self, queued: Queued) -> Frame {
+        self.len_bytes -= queued.frame.len_bytes();
+        self.held_bytes -= queued.frame.held_bytes();
+        queued.frame
     }
 
     pub(crate) fn frame(&self, place: usize) -> &Frame {
@@ -155,6 +181,38 @@ mod tests {
         assert!(has_room(5, 0, &pool) && !has_room(6, 0, &pool), "they are those of the load");
         for frame in taken {
             pool.release(frame);
+        }
+    }
+
+    /// Senders wait for as many bytes as are in the queue, whatever buffers they stand in.
+    #[test]
+    fn a_queue_is_long_by_its_bytes_until_half_are_gone() {
+        let mut pool = Pool::new(16 << 20);
+        let mut queue = EgressQueue::new();
+        let (mut frames, mut bytes) = (0, 0);
+        let sizes = [9014, 64, 60_000, 1514];
+        for len in sizes.into_iter().cycle() {
+            assert_eq!(queue.is_long(), bytes >= QUEUE_BYTES_WAIT, "{bytes}");
+            if queue.is_long() {
+                break;
+            }
+            queue.push(pool.copy(&vec![1; len]).unwrap(), Nanos(0), &mut pool);
+            (frames, bytes) = (frames + 1, bytes + len);
+        }
+        assert!(frames < QUEUE_FRAMES_UNICAST / 2, "{frames}");
+        let mut dropped = None;
+        queue.drop_untaken(Offloads::NONE, |frame| dropped = Some(frame));
+        assert!(dropped.is_none() && queue.is_long());
+        while let Some(frame) = queue.pop() {
+            assert_eq!(queue.len() + 1, frames);
+            (frames, bytes) = (frames - 1, bytes - frame.len_bytes());
+            assert_eq!(queue.is_short(), bytes <= QUEUE_BYTES_WAIT / 2, "{bytes}");
+            pool.release(frame);
+        }
+        assert_eq!(bytes, 0);
+        for _ in 0..QUEUE_FRAMES_UNICAST {
+            queue.push(pool.copy(&[1; 60]).unwrap(), Nanos(0), &mut pool);
+            assert_eq!(queue.is_short(), queue.len() <= QUEUE_FRAMES_UNICAST / 2);
         }
     }
 

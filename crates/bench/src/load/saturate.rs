@@ -13,6 +13,9 @@ use crate::system::usage::{Machine, TICKS_PER_SECOND, Usage};
 /// How long what is under way may take to arrive after the last frame was sent.
 const ARRIVAL_MAX: Duration = Duration::from_millis(200);
 
+/// The same if all that was sent has arrived.
+const STRAY_MAX: Duration = Duration::from_millis(30);
+
 /// A load of frames from ends to others.
 #[derive(Clone, Debug)]
 pub(crate) struct Saturate {
@@ -156,7 +159,12 @@ fn arrived(flows: &[Flow]) -> u64 {
 fn wait_for_the_last(flows: &[Flow]) {
     let mut last = arrived(flows);
     let mut quiet_since = Instant::now();
-    while quiet_since.elapsed() < ARRIVAL_MAX {
+    loop {
+        let sent: u64 = flows.iter().map(|flow| flow.sent.load(Ordering::Relaxed)).sum();
+        let quiet_max = if last >= sent { STRAY_MAX } else { ARRIVAL_MAX };
+        if quiet_since.elapsed() >= quiet_max {
+            return;
+        }
         thread::sleep(Duration::from_millis(10));
         let now = arrived(flows);
         if now != last {

@@ -21,9 +21,27 @@ const SEGMENTS_PER_TURN: usize = 128;
 /// How long a port rests when the pool is empty.
 const NO_BUFFERS_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
 
-/// A waiting sender goes on when the queue it waits for has come down to this many frames: rarely
-/// enough that it is not woken for each frame, early enough that the target never runs dry.
-const RESUME_AT_FRAMES: usize = QUEUE_FRAMES_UNICAST / 2;
+/// Who has something for a target.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sender {
+    /// A port, for this target alone.
+    Unicast {
+        /// It can wait.
+        waits: bool,
+    },
+    /// A port, for this target among others, of which none is waited for.
+    Flood,
+}
+
+impl Sender {
+    /// How many frames the target's queue may hold with what it has.
+    const fn queue_frames_max(self) -> usize {
+        match self {
+            Self::Unicast { .. } => QUEUE_FRAMES_UNICAST,
+            Self::Flood => QUEUE_FRAMES_MAX,
+        }
+    }
+}
 
 /// What a target says to a frame, or to all the segments of one.
 pub(super) enum Admission {
@@ -144,7 +162,7 @@ impl<P: Poller> Switch<P> {
         let (load, work) = self.load(target, &frame);
         let admission = match work {
             Work::Impossible(reason) => Admission::Refused(reason),
-            _ => self.admit(target, &load, QUEUE_FRAMES_UNICAST),
+            _ => self.admit(target, &load, Sender::Unicast { waits }),
         };
         if waits && matches!(admission, Admission::Wait) {
             return Some(frame);
@@ -191,7 +209,7 @@ impl<P: Poller> Switch<P> {
     fn flood_as_it_is(&mut self, target: PortIndex, frame: &Frame) {
         let load = Load::of(frame);
         // Who would have to wait is dropped.
-        match self.admit(target, &load, QUEUE_FRAMES_MAX).refusal() {
+        match self.admit(target, &load, Sender::Flood).refusal() {
             Some(reason) => self.refuse(target, frame, load.frames, reason),
             None => {
                 let copy = self.pool.share(frame);
@@ -200,9 +218,9 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    /// Whether `target` takes the load, all of it at once, its queue holding no more than
-    /// `frames_max` then.
-    pub(super) fn admit(&mut self, target: PortIndex, load: &Load, frames_max: usize) -> Admission {
+    /// Whether `target` takes the load, all of it at once, from such a sender.
+    pub(super) fn admit(&mut self, target: PortIndex, load: &Load, sender: Sender) -> Admission {
+        let frames_max = sender.queue_frames_max();
         if load.frames > frames_max {
             // No queue ever has that much room: there is nothing to wait for.
             return Admission::Refused(DropReason::QueueFull);
@@ -215,7 +233,11 @@ impl<P: Poller> Switch<P> {
                 return Admission::Refused(DropReason::LinkDown);
             }
             if port.queue.has_room(load, frames_max, &self.pool) {
-                return Admission::Room;
+                let is_behind = port.blocked && port.queue.is_long() && !port.is_stalled(self.now);
+                return match sender {
+                    Sender::Unicast { waits: true } if is_behind => Admission::Wait,
+                    _ => Admission::Room,
+                };
             }
             if port.blocked && !port.is_stalled(self.now) {
                 return Admission::Wait;
@@ -396,7 +418,7 @@ impl<P: Poller> Switch<P> {
     /// Lets the senders that wait for this port go on, if there is room enough.
     pub(super) fn offer_room(&mut self, index: PortIndex) {
         let Some(port) = self.port_mut(index) else { return };
-        if !port.waiters.is_empty() && port.queue.len() <= RESUME_AT_FRAMES {
+        if !port.waiters.is_empty() && port.queue.is_short() {
             self.free(index);
         }
     }

@@ -4,6 +4,7 @@
 //! that does not, it is finished: the checksum completed, or the frame cut into segments, which
 //! count there as the frames that they are. All of them are admitted and queued, or none.
 
+use super::data_path::Sender;
 use super::{Switch, port_of};
 use crate::counters::DropReason;
 use crate::fabric::PortIndex;
@@ -11,7 +12,7 @@ use crate::frame::Frame;
 use crate::offload::{Offload, Segmenter, complete_checksum};
 use crate::poller::Poller;
 use crate::pool::{HEADROOM_BYTES, SizeClass};
-use crate::queue::{Load, QUEUE_FRAMES_MAX};
+use crate::queue::Load;
 
 /// What is to be done to a frame for a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl<P: Poller> Switch<P> {
         };
         let refusal = match work {
             Work::Impossible(reason) => Some(reason),
-            _ => self.admit(target, &load, QUEUE_FRAMES_MAX).refusal(),
+            _ => self.admit(target, &load, Sender::Flood).refusal(),
         };
         if refusal.is_none() && work != Work::Nothing {
             (load.fresh_bytes, work) = match self.finish_copy(frame, work) {

@@ -12,7 +12,7 @@ use testing::{Random, Shape, V4, V6};
 use vswitch::MacAddr;
 use vswitch::counters::DropReason;
 use vswitch::offload::{self, Checksum, Gso, Offload, Offloads};
-use vswitch::queue::QUEUE_FRAMES_UNICAST;
+use vswitch::queue::{QUEUE_BYTES_WAIT, QUEUE_FRAMES_UNICAST};
 
 /// A valid unfinished frame from port 0.
 fn unfinished(shape: &Shape, to: MacAddr) -> Unfinished {
@@ -211,6 +211,12 @@ fn checksums_are_completed_in_place_where_nobody_takes_them_unfinished() {
     }
 }
 
+/// Of how many such frames the segments make a queue for which senders wait.
+fn enough_of(frame: &Unfinished) -> usize {
+    let each_bytes: usize = finished(frame).iter().map(|(bytes, _)| bytes.len()).sum();
+    QUEUE_BYTES_WAIT.div_ceil(each_bytes)
+}
+
 /// A sender of big segments waits for a target that is full and reads on; nothing is lost, and
 /// segments are queued all or none.
 #[test]
@@ -223,8 +229,11 @@ fn senders_of_big_segments_wait_for_who_gets_them_in_pieces() {
     bench.steps(3);
     let report = bench.report();
     let queued = report.ports[1].queued_frames;
-    assert_eq!(queued % 45, 0, "whole frames' segments alone");
-    assert!(queued + 45 > QUEUE_FRAMES_UNICAST && queued <= QUEUE_FRAMES_UNICAST, "{queued}");
+    assert_eq!(
+        queued,
+        45 * enough_of(&frames[0]),
+        "whole frames' segments alone, as many as make a long queue"
+    );
     assert!(report.ports[0].counters.pauses > 0);
     let mut got = Vec::new();
     for _ in 0..1000 {
@@ -286,13 +295,12 @@ fn nobody_waits_for_a_full_port_with_what_it_never_gets() {
         let mut bench = Bench::new(&[Offloads::ALL, Offloads::NONE]);
         bench.end(1, |end| end.room = 0);
         let good = unfinished(&segment(1000, 56_000), station(1));
-        let full = QUEUE_FRAMES_UNICAST / 56;
-        assert_eq!(full * 56, QUEUE_FRAMES_UNICAST);
-        bench.send(0, std::iter::repeat_n(good, full).chain([frame]));
+        let enough = enough_of(&good);
+        bench.send(0, std::iter::repeat_n(good.clone(), enough).chain([frame, good]));
         bench.steps(2);
         let report = bench.report();
         assert!(report.ports[1].counters.egress.dropped.of(reason) > 0, "{report:?}");
-        assert_eq!(report.ports[0].counters.pauses, 0);
+        assert_eq!(report.ports[0].held_frames, 1, "what it could get waits, and that alone");
     }
 }
 
