@@ -155,6 +155,10 @@ impl<'a> Build<'a> {
         cargo.args(["--all-targets", "--keep-going"]);
         for target in self.targets {
             cargo.args(["--target", target.triple()]);
+            // Cargo strips what has no debug information, for which there may be no tool; what it
+            // is told of that by a profile it does not always keep to (1.96).
+            let flags = target.triple().to_uppercase().replace('-', "_");
+            cargo.env(format!("CARGO_TARGET_{flags}_RUSTFLAGS"), "-C strip=none");
             self.c_compiler.serve(*target, cargo, &self.directory)?;
         }
         // Nobody runs these here: they need not be fast.
@@ -162,9 +166,8 @@ impl<'a> Build<'a> {
             let setting = format!("profile.dev.package.{}.opt-level=0", package.name);
             cargo.args(["--config", &setting]);
         }
-        // Nor debugs them. Without debug information cargo would strip the programs, for which
-        // there may be no tool.
-        cargo.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_PROFILE_DEV_STRIP", "none");
+        // Nor debugs them.
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "none");
         // What cargo keeps to compile parts of a crate again would take as much room as all else.
         cargo.env("CARGO_INCREMENTAL", "0");
         Ok(())

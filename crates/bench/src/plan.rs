@@ -124,10 +124,17 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
     let programs = programs(arguments)?;
     namespace::enter()?;
     let started = Instant::now();
-    let outcomes = run(&cases, looks, seconds, &programs);
-    println!("\n{}", report::summary(&outcomes));
+    let mut told = Run { looks, machine: Machine::this(), cases: Vec::new() };
+    run(&cases, looks, seconds, &programs, |outcome| {
+        told.cases.push(outcome);
+        // What is measured stays if the rest is broken off.
+        write(arguments, &told)
+    })?;
+    if let Some(summary) = report::summary(&told.cases) {
+        println!("\n{summary}");
+    }
     println!("took {:.0} s", started.elapsed().as_secs_f64());
-    write(arguments, Run { looks, machine: Machine::this(), cases: outcomes })
+    Ok(())
 }
 
 fn programs(arguments: &BenchArguments) -> Result<Programs> {
@@ -147,7 +154,13 @@ fn programs(arguments: &BenchArguments) -> Result<Programs> {
 }
 
 /// Says how long it will take, runs all cases, and tells of each.
-fn run(cases: &[Case], looks: Looks, seconds: f64, programs: &Programs) -> Vec<Outcome> {
+fn run(
+    cases: &[Case],
+    looks: Looks,
+    seconds: f64,
+    programs: &Programs,
+    mut tell: impl FnMut(Outcome) -> Result<()>,
+) -> Result<()> {
     let minutes = |rounds_of: &dyn Fn(Looks) -> usize| -> f64 {
         let case_s = |case: &Case| -> f64 {
             let round_s: f64 = case.contenders.iter().map(|it| it.load.run_s(seconds)).sum();
@@ -164,7 +177,6 @@ fn run(cases: &[Case], looks: Looks, seconds: f64, programs: &Programs) -> Vec<O
     }
     println!();
     let mut done = 0;
-    let mut outcomes = Vec::new();
     for case in cases {
         let outcome = rounds::run(case, looks, programs, |progress| match progress {
             Progress::More { runs: more } => runs += more,
@@ -177,9 +189,9 @@ fn run(cases: &[Case], looks: Looks, seconds: f64, programs: &Programs) -> Vec<O
         });
         eprint!("\r\x1b[K");
         println!("\n{}", report::case(&outcome));
-        outcomes.push(outcome);
+        tell(outcome)?;
     }
-    outcomes
+    Ok(())
 }
 
 fn chosen(arguments: &BenchArguments, times: Times) -> Vec<Case> {
@@ -196,9 +208,9 @@ fn chosen(arguments: &BenchArguments, times: Times) -> Vec<Case> {
     all.iter().filter(named).cloned().collect()
 }
 
-fn write(arguments: &BenchArguments, run: Run) -> Result<()> {
+fn write(arguments: &BenchArguments, run: &Run) -> Result<()> {
     if let Some(path) = &arguments.json {
-        report::write_json(&run, path)?;
+        report::write_json(run, path)?;
     }
     let write = |path: &PathBuf, text: String| {
         std::fs::write(path, text).trying(format_args!("write {}", path.display()))
@@ -207,7 +219,7 @@ fn write(arguments: &BenchArguments, run: Run) -> Result<()> {
         write(path, report::plot(&run.cases))?;
     }
     if let Some(path) = &arguments.markdown {
-        write(path, report::page(&run))?;
+        write(path, report::page(run))?;
     }
     Ok(())
 }

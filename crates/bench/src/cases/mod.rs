@@ -65,7 +65,13 @@ impl Load {
 
     /// About how long a run is whose load takes `seconds`, start and end included.
     pub(crate) fn run_s(&self, seconds: f64) -> f64 {
-        if matches!(self, Self::Guests { .. }) { 15.0 } else { seconds * 1.25 + 0.6 }
+        match self {
+            Self::Guests { .. } => 15.0,
+            Self::Tcp(_) => seconds.ceil() + 1.9,
+            Self::Idle(_) => seconds.max(1.0) + 0.5,
+            Self::Calls(_) => seconds * 1.25 + 0.9,
+            _ => seconds * 1.25 + 0.4,
+        }
     }
 }
 

@@ -64,8 +64,8 @@ pub(crate) fn page(run: &Run) -> String {
     }
     let head = format!(
         "{rounds}, fewer of QEMU's, on a machine with {processors} processors \
-         ({processor}, Linux {kernel}, wmem_max {wmem_max_bytes}). {}.\n\n",
-        table::verdicts(cases)
+         ({processor}, Linux {kernel}, wmem_max {wmem_max_bytes}).{}\n\n",
+        table::verdicts(cases).map(|verdicts| format!(" {verdicts}.")).unwrap_or_default()
     );
     head + &cases.iter().map(case).collect::<Vec<_>>().join("\n")
 }

@@ -39,10 +39,13 @@ pub(crate) fn case(outcome: &Outcome) -> String {
     text
 }
 
-/// What became of the targets, in numbers.
-pub(super) fn verdicts(outcomes: &[Outcome]) -> String {
-    let all: Vec<&TargetOutcome> = outcomes.iter().flat_map(|outcome| &outcome.targets).collect();
-    let all: Vec<_> = all.into_iter().filter(|target| target.has_bound()).collect();
+/// What became of the targets, in numbers; nothing without any.
+pub(super) fn verdicts(outcomes: &[Outcome]) -> Option<String> {
+    let all = outcomes.iter().flat_map(|outcome| &outcome.targets);
+    let all: Vec<&TargetOutcome> = all.filter(|target| target.has_bound()).collect();
+    if all.is_empty() {
+        return None;
+    }
     let of = |verdict| all.iter().filter(|target| target.verdict == verdict).count();
     let mut text = format!(
         "Of {} targets {} were met by their whole interval, {} have the bound inside it, {} were \
@@ -55,12 +58,12 @@ pub(super) fn verdicts(outcomes: &[Outcome]) -> String {
     if of(None) > 0 {
         let _ = write!(text, ", {} had nothing to compare with", of(None));
     }
-    text
+    Some(text)
 }
 
-/// All targets of all cases that were not met.
-pub(crate) fn summary(outcomes: &[Outcome]) -> String {
-    let mut text = verdicts(outcomes) + "\n";
+/// What became of the targets: each that was not met; nothing if there is none.
+pub(crate) fn summary(outcomes: &[Outcome]) -> Option<String> {
+    let mut text = verdicts(outcomes)? + "\n";
     for outcome in outcomes {
         let unmet =
             |target: &&TargetOutcome| target.has_bound() && target.verdict != Some(Verdict::Met);
@@ -68,7 +71,7 @@ pub(crate) fn summary(outcomes: &[Outcome]) -> String {
             let _ = writeln!(text, "  {}: {}", outcome.name, sentence(target));
         }
     }
-    text
+    Some(text)
 }
 
 fn targets(targets: &[TargetOutcome]) -> String {
@@ -198,8 +201,6 @@ mod tests {
             contenders: Vec::new(),
             targets: vec![open],
         };
-        let none = "Of 0 targets 0 were met by their whole interval, 0 have the bound inside it, \
-                    0 were missed\n";
-        assert_eq!(summary(&[outcome]), none);
+        assert_eq!(summary(&[outcome]), None);
     }
 }
