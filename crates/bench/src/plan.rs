@@ -19,6 +19,9 @@ use crate::{relay, rounds};
 /// A ratio of so many rounds may be quoted.
 const ROUNDS: usize = 15;
 
+/// Until then buffers are touched for the first time, and batches are not yet as large as they get.
+const WARM_UP_MIN: Duration = Duration::from_millis(100);
+
 /// What is not decided after so many is too close to its bound for this machine.
 const ROUNDS_MAX: usize = 60;
 
@@ -108,7 +111,7 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
     let looks = Looks::new(rounds, arguments.rounds_max.unwrap_or(most));
     let seconds = arguments.seconds.unwrap_or(seconds).clamp(0.05, 60.0);
     let load = Duration::from_secs_f64(seconds);
-    let mut cases = chosen(arguments, Times { warm_up: load / 4, load });
+    let mut cases = chosen(arguments, Times { warm_up: (load / 4).max(WARM_UP_MIN), load });
     if arguments.beside.is_some() {
         cases = cases.iter().filter_map(Case::beside_another_build).collect();
     }
