@@ -58,6 +58,11 @@ impl Target {
         }
     }
 
+    /// What cargo calls a setting of its own for it, as a variable of the environment.
+    fn setting(self, name: &str) -> String {
+        format!("CARGO_TARGET_{}_{name}", self.triple().replace('-', "_").to_uppercase())
+    }
+
     /// The processor that a program for it names.
     fn cpu(self) -> Cpu {
         match self {
@@ -157,8 +162,7 @@ impl<'a> Build<'a> {
             cargo.args(["--target", target.triple()]);
             // Cargo strips what has no debug information, for which there may be no tool; what it
             // is told of that by a profile it does not always keep to (1.96).
-            let flags = target.triple().to_uppercase().replace('-', "_");
-            cargo.env(format!("CARGO_TARGET_{flags}_RUSTFLAGS"), "-C strip=none");
+            cargo.env(target.setting("RUSTFLAGS"), "-C strip=none");
             self.c_compiler.serve(*target, cargo, &self.directory)?;
         }
         // Nobody runs these here: they need not be fast.

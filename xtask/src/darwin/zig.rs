@@ -78,7 +78,7 @@ impl Zig {
         write_program(&cc, &compiler_script(&command, target))?;
         write_program(&ar, &format!("#!/bin/sh\nexec {command} ar \"$@\"\n"))?;
         let name = target.triple().replace('-', "_");
-        cargo.env(format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()), &cc);
+        cargo.env(target.setting("LINKER"), &cc);
         cargo.env(format!("CC_{name}"), &cc).env(format!("AR_{name}"), &ar);
         for cache in ["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"] {
             cargo.env(cache, directory.join("zig-cache"));
