@@ -13,6 +13,7 @@ use crate::offload::Offloads;
 use crate::poller::Source;
 use crate::time::Nanos;
 
+mod backoff;
 mod inbox;
 #[cfg(target_os = "linux")]
 pub mod linux;
@@ -158,9 +159,9 @@ impl Sent {
 #[non_exhaustive]
 pub enum SendFault {
     /// The peer's queue is full. Without `retry_after` the poller tells when it is not; with it, it
-    /// does not (XNU), and the loop tries again after that time.
+    /// does not (XNU), or late (Linux's large buffers), and the loop tries again after that time.
     Full {
-        /// When to try again where no event tells.
+        /// When to try again, instead of waiting for an event.
         retry_after: Option<Duration>,
     },
     /// The frame is too big for the interface or the peer. The next ones may pass.

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use super::mmsg::Mmsg;
+use super::room::Room;
 use crate::poller::Source;
 use crate::port::unix::socket_buffers;
 use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
@@ -13,6 +14,7 @@ use crate::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 pub struct DatagramPort {
     socket: OwnedFd,
     mmsg: Mmsg,
+    room: Room,
     /// The other end can be nobody else's: once it is closed, that is the end.
     is_private: bool,
 }
@@ -22,8 +24,8 @@ impl DatagramPort {
     /// changed: it may be shared with another process.
     #[must_use]
     pub fn new(socket: OwnedFd) -> Self {
-        socket_buffers::enlarge(&socket);
-        Self { socket, mmsg: Mmsg::default(), is_private: false }
+        let room = Room::of(socket_buffers::enlarge(&socket));
+        Self { socket, mmsg: Mmsg::default(), room, is_private: false }
     }
 
     /// The same, on a socket whose other end one process has: the port ends when that was closed,
@@ -45,11 +47,15 @@ impl Port for DatagramPort {
 
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
         match self.mmsg.send(self.socket.as_fd(), outbox) {
-            Ok(frames) => Sent::all(frames),
+            Ok(frames) => {
+                self.room.took();
+                Sent::all(frames)
+            }
             Err(error) => match fault(&error) {
                 SendFault::NoPeer if self.is_private => {
                     Sent::until(0, SendFault::Gone(Gone::Closed))
                 }
+                SendFault::Full { .. } => Sent::until(0, self.room.full(&self.socket)),
                 fault => Sent::until(0, fault),
             },
         }

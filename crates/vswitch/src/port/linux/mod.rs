@@ -6,6 +6,7 @@ mod kernel;
 mod mmsg;
 mod packet;
 pub(in crate::port) mod peer_connect;
+mod room;
 mod sys;
 mod tap;
 mod unixgram;

@@ -111,6 +111,15 @@ pub(super) fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// How many bytes of what this socket sent were not read yet, as the kernel counts them against its
+/// buffer (`unix_outq_len` in net/unix/af_unix.c).
+pub(super) fn unread_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (TIOCOUTQ is its number) writes one int, which lives across the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
+    usize::try_from(bytes).map_err(io::Error::other)
+}
+
 /// Makes an open `/dev/net/tun` the TAP interface `name`, without a packet-information header, with
 /// a virtio-net header before each frame.
 pub(super) fn tap_attach(device: BorrowedFd<'_>, name: &str) -> io::Result<()> {

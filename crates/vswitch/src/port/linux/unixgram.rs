@@ -21,6 +21,7 @@ use socket2::Type;
 use super::datagram::{fault, received};
 use super::mmsg::Mmsg;
 use super::peer_connect;
+use super::room::Room;
 use super::sys::{self, PeerAddress};
 use crate::counters::DropReason;
 use crate::poller::Source;
@@ -37,6 +38,7 @@ pub struct UnixgramPort {
     path: SocketPath,
     socket: OwnedFd,
     mmsg: Mmsg,
+    room: Room,
     peer: Peer,
     record: PeerRecord,
     /// A peer to which the switch could not connect was told of already.
@@ -63,11 +65,11 @@ impl UnixgramPort {
     /// [`PathError`].
     pub fn bind(path: &Path, access: Access) -> Result<Self, PathError> {
         let (socket, path) = SocketPath::bind(path, Type::DGRAM, access)?;
-        socket_buffers::enlarge(&socket);
+        let room = Room::of(socket_buffers::enlarge(&socket));
         let record = PeerRecord::beside(path.as_path());
         let left = record.peer().and_then(PeerAddress::at);
         let peer = left.map_or(Peer::Unknown, Peer::Lost);
-        Ok(Self { path, socket, mmsg: Mmsg::default(), peer, record, warned: false })
+        Ok(Self { path, socket, mmsg: Mmsg::default(), room, peer, record, warned: false })
     }
 
     /// Looks at who sent the first datagram that waits, and connects to them. `None` when
@@ -179,8 +181,14 @@ impl Port for UnixgramPort {
             _ => first,
         };
         match result {
-            Ok(frames) => Sent::all(frames),
-            Err(error) => Sent::until(0, fault(&error)),
+            Ok(frames) => {
+                self.room.took();
+                Sent::all(frames)
+            }
+            Err(error) => match fault(&error) {
+                SendFault::Full { .. } => Sent::until(0, self.room.full(&self.socket)),
+                fault => Sent::until(0, fault),
+            },
         }
     }
 

@@ -1,0 +1,138 @@
+//! How a full unix datagram peer is found to have room again.
+//!
+//! The kernel refuses for one of two reasons (`unix_dgram_sendmsg` in net/unix/af_unix.c), and tells
+//! of room differently:
+//!
+//! - The reader has as many frames waiting as `net.unix.max_dgram_qlen` allows: then each frame that
+//!   it reads raises EPOLLOUT. This is the bound where the reader is not connected to the switch.
+//! - The sender's own buffer is full: then EPOLLOUT comes when three quarters of it are free again
+//!   (`unix_writable`). Of a large buffer that is a millisecond and more, in which the reader works
+//!   alone while the switch and who sends to it sleep. It also comes from the reader's own read; on
+//!   a virtual machine, whose idle processors the kernel may hold for taken by the host
+//!   (`vcpu_is_preempted`), the switch then queues behind the reader while another processor idles.
+//!   So a timer is used for a while, by which room is found sooner, and which wakes the switch where
+//!   it slept.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::sys;
+use crate::port::SendFault;
+use crate::port::backoff::Backoff;
+use crate::port::unix::Granted;
+
+/// The first pause: some ten of the biggest frames, some fifty of 9,014 B are read in it.
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// Of a smaller buffer (as the kernel counts it) three quarters are read in little more than a
+/// pause.
+const LARGE_BUFFER_BYTES: usize = 2 << 20;
+
+/// What a port knows of the room at its peer.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// How much the socket's buffer for sending holds.
+    buffer_bytes: usize,
+    backoff: Backoff,
+}
+
+impl Room {
+    /// Of a socket with such buffers.
+    pub(super) const fn of(granted: Granted) -> Self {
+        Self { buffer_bytes: granted.send_bytes, backoff: Backoff::from(PAUSE) }
+    }
+
+    /// The peer took frames.
+    pub(super) fn took(&mut self) {
+        self.backoff.reset();
+    }
+
+    /// The peer takes no more.
+    pub(super) fn full(&mut self, socket: &impl AsFd) -> SendFault {
+        let retry_after = (self.buffer_bytes >= LARGE_BUFFER_BYTES && self.is_own_buffer(socket))
+            .then(|| self.backoff.pause_before_event())
+            .flatten();
+        SendFault::Full { retry_after }
+    }
+
+    /// Whether it is the sender's own buffer that is full.
+    fn is_own_buffer(&self, socket: &impl AsFd) -> bool {
+        sys::unread_bytes(socket.as_fd()).is_ok_and(|bytes| bytes >= self.buffer_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixDatagram;
+
+    use nix::sys::socket::{MsgFlags, send};
+
+    use super::*;
+    use crate::port::unix::socket_buffers;
+
+    /// Sends until the kernel refuses; how many it took.
+    fn fill(socket: &UnixDatagram) -> usize {
+        let frame = [0; 1514];
+        (0..)
+            .take_while(|_| send(socket.as_raw_fd(), &frame, MsgFlags::MSG_DONTWAIT).is_ok())
+            .count()
+    }
+
+    fn retry_after(room: &mut Room, socket: &UnixDatagram) -> Option<Duration> {
+        match room.full(socket) {
+            SendFault::Full { retry_after } => retry_after,
+            fault => panic!("{fault:?}"),
+        }
+    }
+
+    /// A room whose buffer counts as large, whatever this machine allows.
+    fn room(granted: Granted) -> Room {
+        assert!(granted.send_bytes > 0);
+        Room { buffer_bytes: granted.send_bytes.max(LARGE_BUFFER_BYTES), ..Room::of(granted) }
+    }
+
+    #[test]
+    fn the_own_buffer_is_tried_by_time_and_then_left_to_the_event() {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        let granted = socket_buffers::enlarge(&near);
+        assert!(granted.send_bytes >= LARGE_BUFFER_BYTES, "raise net.core.wmem_max, or be root");
+        let mut room = Room::of(granted);
+        assert!(fill(&near) > 100);
+        let pauses: Vec<_> = (0..4).map(|_| retry_after(&mut room, &near)).collect();
+        assert_eq!(pauses, [Some(PAUSE), Some(PAUSE * 2), Some(PAUSE * 4), None]);
+        // What the timer is for: a frame was read, there is room, and no event tells of it.
+        far.recv(&mut [0; 2048]).unwrap();
+        let mut polled = [nix::poll::PollFd::new(near.as_fd(), nix::poll::PollFlags::POLLOUT)];
+        assert_eq!(nix::poll::poll(&mut polled, nix::poll::PollTimeout::ZERO), Ok(0));
+        assert!(fill(&near) > 0);
+        room.took();
+        assert_eq!(retry_after(&mut room, &near), Some(PAUSE));
+    }
+
+    #[test]
+    fn a_reader_full_by_the_count_of_frames_is_left_to_the_event() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("reader");
+        let reader = UnixDatagram::bind(&path).unwrap();
+        let near = UnixDatagram::unbound().unwrap();
+        let mut room = room(socket_buffers::enlarge(&near));
+        near.connect(&path).unwrap();
+        // As many as `net.unix.max_dgram_qlen`, and one.
+        let taken = fill(&near);
+        assert!(sys::unread_bytes(near.as_fd()).unwrap() < room.buffer_bytes, "{taken} taken");
+        assert_eq!(retry_after(&mut room, &near), None);
+        reader.recv(&mut [0; 2048]).unwrap();
+        let mut polled = [nix::poll::PollFd::new(near.as_fd(), nix::poll::PollFlags::POLLOUT)];
+        assert_eq!(nix::poll::poll(&mut polled, nix::poll::PollTimeout::ZERO), Ok(1));
+    }
+
+    #[test]
+    fn a_small_buffer_is_left_to_the_event() {
+        let (near, _far) = UnixDatagram::pair().unwrap();
+        let send_bytes = nix::sys::socket::getsockopt(&near, nix::sys::socket::sockopt::SndBuf);
+        let mut room = Room::of(Granted { send_bytes: send_bytes.unwrap(), receive_bytes: 0 });
+        fill(&near);
+        assert_eq!(retry_after(&mut room, &near), None);
+    }
+}
