@@ -13,7 +13,6 @@ use crate::offload::Offloads;
 use crate::poller::Source;
 use crate::time::Nanos;
 
-mod backoff;
 mod inbox;
 #[cfg(target_os = "linux")]
 pub mod linux;

@@ -20,9 +20,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use super::backoff::Backoff;
+use super::xnu::backoff::Backoff;
 use super::{BATCH_FRAMES_MAX, Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
 use crate::offload::{Offload, Offloads};
 use crate::poller::Source;
@@ -39,10 +38,6 @@ const BATCH_BYTES: usize = SizeClass::Full.batch_frames() * SizeClass::Full.byte
 /// In so many sizes come the buffers of single frames: [`SizeClass::Small`], [`SizeClass::Jumbo`],
 /// [`SizeClass::Full`].
 const FRAME_SIZES: usize = 3;
-
-/// The first pause before a full trunk is tried again: the other loop is at work, and soon has it
-/// emptied.
-const FIRST_PAUSE: Duration = Duration::from_micros(50);
 
 /// One end of a trunk.
 #[derive(Debug)]
@@ -172,7 +167,7 @@ impl Outgoing {
             buffers,
             in_flight_bytes: 0,
             in_flight_max_bytes,
-            backoff: Backoff::from(FIRST_PAUSE),
+            backoff: Backoff::default(),
             batch: VecDeque::with_capacity(BATCH_FRAMES_MAX),
             returned: Vec::new(),
         }

@@ -18,10 +18,11 @@ use std::time::Duration;
 
 use super::sys;
 use crate::port::SendFault;
-use crate::port::backoff::Backoff;
 use crate::port::unix::Granted;
+use crate::switch::PATIENCE;
 
-/// The first pause: some ten of the biggest frames, some fifty of 9,014 B are read in it.
+/// How long it is waited before another attempt: some ten of the biggest frames, some fifty of
+/// 9,014 B are read in it.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// Of a smaller buffer (as the kernel counts it) three quarters are read in little more than a
@@ -33,31 +34,35 @@ const LARGE_BUFFER_BYTES: usize = 2 << 20;
 pub(super) struct Room {
     /// How much the socket's buffer for sending holds.
     buffer_bytes: usize,
-    backoff: Backoff,
+    /// The pauses since the peer last took something, together.
+    waited: Duration,
 }
 
 impl Room {
     /// Of a socket with such buffers.
     pub(super) const fn of(granted: Granted) -> Self {
-        Self { buffer_bytes: granted.send_bytes, backoff: Backoff::from(PAUSE) }
+        Self { buffer_bytes: granted.send_bytes, waited: Duration::ZERO }
     }
 
     /// The peer took frames.
     pub(super) fn took(&mut self) {
-        self.backoff.reset();
+        self.waited = Duration::ZERO;
     }
 
     /// The peer takes no more.
     pub(super) fn full(&mut self, socket: &impl AsFd) -> SendFault {
-        let retry_after = (self.buffer_bytes >= LARGE_BUFFER_BYTES && self.is_own_buffer(socket))
-            .then(|| self.backoff.pause_before_event())
-            .flatten();
-        SendFault::Full { retry_after }
+        let by_time = self.buffer_bytes >= LARGE_BUFFER_BYTES
+            && self.waited < PATIENCE
+            && self.is_own_buffer(socket);
+        if by_time {
+            self.waited += PAUSE;
+        }
+        SendFault::Full { retry_after: by_time.then_some(PAUSE) }
     }
 
-    /// Whether it is the sender's own buffer that is full.
+    /// Whether it is the sender's own buffer that is full. Some of it may have been read since.
     fn is_own_buffer(&self, socket: &impl AsFd) -> bool {
-        sys::unread_bytes(socket.as_fd()).is_ok_and(|bytes| bytes >= self.buffer_bytes)
+        sys::unread_bytes(socket.as_fd()).is_ok_and(|bytes| bytes >= self.buffer_bytes / 2)
     }
 }
 
@@ -99,8 +104,8 @@ mod tests {
         assert!(granted.send_bytes >= LARGE_BUFFER_BYTES, "raise net.core.wmem_max, or be root");
         let mut room = Room::of(granted);
         assert!(fill(&near) > 100);
-        let pauses: Vec<_> = (0..4).map(|_| retry_after(&mut room, &near)).collect();
-        assert_eq!(pauses, [Some(PAUSE), Some(PAUSE * 2), Some(PAUSE * 4), None]);
+        let pauses: Vec<_> = (0..1000).map_while(|_| retry_after(&mut room, &near)).collect();
+        assert_eq!(pauses.iter().sum::<Duration>(), PATIENCE);
         // What the timer is for: a frame was read, there is room, and no event tells of it.
         far.recv(&mut [0; 2048]).unwrap();
         let mut polled = [nix::poll::PollFd::new(near.as_fd(), nix::poll::PollFlags::POLLOUT)];
@@ -120,7 +125,7 @@ mod tests {
         near.connect(&path).unwrap();
         // As many as `net.unix.max_dgram_qlen`, and one.
         let taken = fill(&near);
-        assert!(sys::unread_bytes(near.as_fd()).unwrap() < room.buffer_bytes, "{taken} taken");
+        assert!(sys::unread_bytes(near.as_fd()).unwrap() < room.buffer_bytes / 2, "{taken} taken");
         assert_eq!(retry_after(&mut room, &near), None);
         reader.recv(&mut [0; 2048]).unwrap();
         let mut polled = [nix::poll::PollFd::new(near.as_fd(), nix::poll::PollFlags::POLLOUT)];

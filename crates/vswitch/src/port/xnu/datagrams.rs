@@ -1,15 +1,13 @@
 //! Frames by XNU's unix datagram sockets: what both kinds of guest port do with theirs.
 
-use std::time::Duration;
-
 use xnu_sys::sys_socket::{
     AF_LOCAL, MSG_DONTWAIT, MSG_PEEK, SO_NOSIGPIPE, SO_RCVBUF, SO_SNDBUF, SOCK_DGRAM, SOL_SOCKET,
 };
 use xnu_sys::{Descriptor, Errno, Kernel, Messages, SyscallError, UnixSocket};
 
+use super::backoff::Backoff;
 use crate::frame::FRAME_MAX_BYTES;
 use crate::pool::SizeClass;
-use crate::port::backoff::Backoff;
 use crate::port::inbox::BATCH_FRAMES_MAX;
 use crate::port::{AdaptiveClass, Inbox, Outbox, Received, SendFault, Sent, VFKIT_HANDSHAKE};
 
@@ -55,12 +53,6 @@ fn set_buffer<K: Kernel>(
     socket.option_u32(SOL_SOCKET, option)
 }
 
-/// The first pause before a full peer is tried again: XNU refuses with `ENOBUFS` at once and on no
-/// version tells reliably of room (contract §7: up to macOS 12 it says "writable" always, up to 14
-/// no reader wakes a writer, and since 15 a room of one byte is room). A reader usually makes room
-/// within some tens of microseconds.
-const FIRST_PAUSE: Duration = Duration::from_micros(50);
-
 /// A datagram socket with what it takes to move frames by it.
 #[derive(Debug)]
 pub(super) struct Datagrams<K: Kernel> {
@@ -102,7 +94,7 @@ impl<K: Kernel> Datagrams<K> {
             messages: Some(Messages::default()),
             single: Vec::new(),
             class: AdaptiveClass::default(),
-            backoff: Backoff::from(FIRST_PAUSE),
+            backoff: Backoff::default(),
             buffers,
         })
     }

@@ -1,5 +1,6 @@
 //! XNU's ports, over any [`Kernel`](xnu_sys::Kernel): the real one of a Mac, or a simulated one.
 
+pub(in crate::port) mod backoff;
 #[cfg(target_os = "macos")]
 mod bound_path;
 mod datagram;
