@@ -101,9 +101,13 @@ mod tests {
     fn the_own_buffer_is_tried_by_time_and_then_left_to_the_event() {
         let (near, far) = UnixDatagram::pair().unwrap();
         let granted = socket_buffers::enlarge(&near);
-        assert!(granted.send_bytes >= LARGE_BUFFER_BYTES, "raise net.core.wmem_max, or be root");
         let mut room = Room::of(granted);
         assert!(fill(&near) > 100);
+        if granted.send_bytes < LARGE_BUFFER_BYTES {
+            // An ordinary user's, on a system that allows no more (net.core.wmem_max).
+            assert_eq!(retry_after(&mut room, &near), None);
+            return;
+        }
         let pauses: Vec<_> = (0..1000).map_while(|_| retry_after(&mut room, &near)).collect();
         assert_eq!(pauses.iter().sum::<Duration>(), PATIENCE);
         // What the timer is for: a frame was read, there is room, and no event tells of it.
