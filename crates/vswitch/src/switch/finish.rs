@@ -4,7 +4,7 @@
 //! that does not, it is finished: the checksum completed, or the frame cut into segments, which
 //! count there as the frames that they are. All of them are admitted and queued, or none.
 
-use super::data_path::Sender;
+use super::admission::Sender;
 use super::{Switch, port_of};
 use crate::counters::DropReason;
 use crate::fabric::PortIndex;

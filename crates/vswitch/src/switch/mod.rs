@@ -21,6 +21,7 @@ use crate::port::{InboxBuffers, Listener, Port};
 use crate::queue::EgressQueue;
 use crate::time::Nanos;
 
+mod admission;
 mod clients;
 mod data_path;
 mod finish;

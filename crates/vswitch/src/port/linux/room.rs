@@ -1,17 +1,17 @@
 //! How a full unix datagram peer is found to have room again.
 //!
-//! The kernel refuses for one of two reasons (`unix_dgram_sendmsg` in net/unix/af_unix.c), and tells
-//! of room differently:
+//! The kernel refuses for one of two reasons (`unix_dgram_sendmsg` in net/unix/af_unix.c), and
+//! tells of room differently:
 //!
-//! - The reader has as many frames waiting as `net.unix.max_dgram_qlen` allows: then each frame that
-//!   it reads raises EPOLLOUT. This is the bound where the reader is not connected to the switch.
+//! - The reader has as many frames waiting as `net.unix.max_dgram_qlen` allows: then each frame
+//!   that it reads raises EPOLLOUT. This is the bound where the reader is not connected to the
+//!   switch.
 //! - The sender's own buffer is full: then EPOLLOUT comes when three quarters of it are free again
 //!   (`unix_writable`). Of a large buffer that is a millisecond and more, in which the reader works
-//!   alone while the switch and who sends to it sleep. It also comes from the reader's own read; on
-//!   a virtual machine, whose idle processors the kernel may hold for taken by the host
-//!   (`vcpu_is_preempted`), the switch then queues behind the reader while another processor idles.
-//!   So a timer is used for a while, by which room is found sooner, and which wakes the switch where
-//!   it slept.
+//!   alone while the switch, and who sends to it, sleep. And it comes from the reader's own call: on
+//!   a virtual machine the switch was then often queued on the reader's processor while another was
+//!   idle (docs/performance.md). So the switch tries again by a timer, for as long as others would
+//!   wait for the peer.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
