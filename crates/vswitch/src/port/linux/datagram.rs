@@ -46,18 +46,12 @@ impl Port for DatagramPort {
     }
 
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
-        match self.mmsg.send(self.socket.as_fd(), outbox) {
-            Ok(frames) => {
-                self.room.took();
-                Sent::all(frames)
+        let sent = self.room.sent(&self.socket, self.mmsg.send(self.socket.as_fd(), outbox));
+        match sent.then {
+            Some(SendFault::NoPeer) if self.is_private => {
+                Sent::until(0, SendFault::Gone(Gone::Closed))
             }
-            Err(error) => match fault(&error) {
-                SendFault::NoPeer if self.is_private => {
-                    Sent::until(0, SendFault::Gone(Gone::Closed))
-                }
-                SendFault::Full { .. } => Sent::until(0, self.room.full(&self.socket)),
-                fault => Sent::until(0, fault),
-            },
+            _ => sent,
         }
     }
 }

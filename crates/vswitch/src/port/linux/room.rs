@@ -8,17 +8,19 @@
 //!   switch.
 //! - The sender's own buffer is full: then EPOLLOUT comes when three quarters of it are free again
 //!   (`unix_writable`). Of a large buffer that is a millisecond and more, in which the reader works
-//!   alone while the switch, and who sends to it, sleep. And it comes from the reader's own call: on
-//!   a virtual machine the switch was then often queued on the reader's processor while another was
-//!   idle (docs/performance.md). So the switch tries again by a timer, for as long as others would
-//!   wait for the peer.
+//!   alone while the switch, and who sends to it, sleep. And it comes from the reader's own call:
+//!   on a virtual machine the switch was then often queued on the reader's processor while another
+//!   was idle (docs/performance.md). So the switch tries again by a timer, for as long as others
+//!   would wait for the peer.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use super::datagram::fault;
 use super::sys;
-use crate::port::SendFault;
 use crate::port::unix::Granted;
+use crate::port::{SendFault, Sent};
 use crate::switch::PATIENCE;
 
 /// How long it is waited before another attempt: some ten of the biggest frames, some fifty of
@@ -44,13 +46,19 @@ impl Room {
         Self { buffer_bytes: granted.send_bytes, waited: Duration::ZERO }
     }
 
-    /// The peer took frames.
-    pub(super) fn took(&mut self) {
-        self.waited = Duration::ZERO;
+    /// What became of frames that were to be sent.
+    pub(super) fn sent(&mut self, socket: &impl AsFd, result: io::Result<usize>) -> Sent {
+        match result.map_err(|error| fault(&error)) {
+            Ok(frames) => {
+                self.waited = Duration::ZERO;
+                Sent::all(frames)
+            }
+            Err(SendFault::Full { .. }) => Sent::until(0, self.full(socket)),
+            Err(fault) => Sent::until(0, fault),
+        }
     }
 
-    /// The peer takes no more.
-    pub(super) fn full(&mut self, socket: &impl AsFd) -> SendFault {
+    fn full(&mut self, socket: &impl AsFd) -> SendFault {
         let by_time = self.buffer_bytes >= LARGE_BUFFER_BYTES
             && self.waited < PATIENCE
             && self.is_own_buffer(socket);
@@ -115,7 +123,7 @@ mod tests {
         let mut polled = [nix::poll::PollFd::new(near.as_fd(), nix::poll::PollFlags::POLLOUT)];
         assert_eq!(nix::poll::poll(&mut polled, nix::poll::PollTimeout::ZERO), Ok(0));
         assert!(fill(&near) > 0);
-        room.took();
+        assert_eq!(room.sent(&near, Ok(1)).taken_frames, 1);
         assert_eq!(retry_after(&mut room, &near), Some(PAUSE));
     }
 

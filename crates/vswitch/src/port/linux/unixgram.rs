@@ -180,16 +180,7 @@ impl Port for UnixgramPort {
             }
             _ => first,
         };
-        match result {
-            Ok(frames) => {
-                self.room.took();
-                Sent::all(frames)
-            }
-            Err(error) => match fault(&error) {
-                SendFault::Full { .. } => Sent::until(0, self.room.full(&self.socket)),
-                fault => Sent::until(0, fault),
-            },
-        }
+        self.room.sent(&self.socket, result)
     }
 
     fn upkeep(&mut self, now: Nanos) -> Result<Nanos, Gone> {
