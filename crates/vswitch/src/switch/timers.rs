@@ -27,8 +27,8 @@ pub const PATIENCE: Duration = Duration::from_millis(25);
 /// that takes a frame now and then, within the patience, is waited for as any slow reader is.
 pub const PATIENCE_EVERY: Duration = Duration::from_secs(1);
 
-/// How often at most a blocked port is tried of which the poller says nothing. A unix socket tells
-/// of room (EPOLLOUT) only when three quarters of its buffer are free (`unix_writable` in
+/// How often at most a blocked port is tried of which the poller says nothing, and which named no
+/// time itself. A unix socket tells of room (EPOLLOUT) only when three quarters of its buffer are free (`unix_writable` in
 /// net/unix/af_unix.c): a reader may need far longer than [`STALL_AFTER`] for those, and is
 /// reading.
 const TRY_EVERY: Duration = Duration::from_millis(1);

@@ -1,17 +1,16 @@
 //! How a full unix datagram peer is found to have room again.
 //!
-//! The kernel refuses for one of two reasons (`unix_dgram_sendmsg` in net/unix/af_unix.c), and
-//! tells of room differently:
+//! The kernel refuses when the reader has as many frames waiting as `net.unix.max_dgram_qlen`
+//! allows, unless it is connected to the switch, and when the switch's own buffer for sending is
+//! full (`unix_dgram_sendmsg` in net/unix/af_unix.c). It tells of room by EPOLLOUT when a frame was
+//! read and no more than a quarter of that buffer is in use (`unix_writable`). So where the buffer
+//! was full, the event is late: of a large one by a millisecond and more, in which the reader works
+//! alone while the switch, and who sends to it, sleep. And it comes from the reader's own call: on
+//! a virtual machine the switch was then often queued on the reader's processor while another was
+//! idle (docs/performance.md).
 //!
-//! - The reader has as many frames waiting as `net.unix.max_dgram_qlen` allows: then each frame
-//!   that it reads raises EPOLLOUT. This is the bound where the reader is not connected to the
-//!   switch.
-//! - The sender's own buffer is full: then EPOLLOUT comes when three quarters of it are free again
-//!   (`unix_writable`). Of a large buffer that is a millisecond and more, in which the reader works
-//!   alone while the switch, and who sends to it, sleep. And it comes from the reader's own call:
-//!   on a virtual machine the switch was then often queued on the reader's processor while another
-//!   was idle (docs/performance.md). So the switch tries again by a timer, for as long as others
-//!   would wait for the peer.
+//! So the switch tries again by a timer, as long as the reader is quick enough for that to gain
+//! something.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -27,8 +26,12 @@ use crate::switch::PATIENCE;
 /// 9,014 B are read in it.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// Of a smaller buffer (as the kernel counts it) three quarters are read in little more than a
-/// pause.
+/// A reader that took fewer frames meanwhile made no progress: for one that is so slow the event is
+/// soon enough, and wakes the switch far less often.
+const PROGRESS_FRAMES: usize = 4;
+
+/// Of a smaller buffer (as the kernel counts it) three quarters of big frames are read in little
+/// more than a pause.
 const LARGE_BUFFER_BYTES: usize = 2 << 20;
 
 /// What a port knows of the room at its peer.
@@ -36,21 +39,26 @@ const LARGE_BUFFER_BYTES: usize = 2 << 20;
 pub(super) struct Room {
     /// How much the socket's buffer for sending holds.
     buffer_bytes: usize,
-    /// The pauses since the peer last took something, together.
+    is_large: bool,
+    /// What the peer took since it was full.
+    taken_frames: usize,
+    /// The pauses without progress, together. A new peer shows by taking frames that it is one.
     waited: Duration,
 }
 
 impl Room {
     /// Of a socket with such buffers.
     pub(super) const fn of(granted: Granted) -> Self {
-        Self { buffer_bytes: granted.send_bytes, waited: Duration::ZERO }
+        let buffer_bytes = granted.send_bytes;
+        let is_large = buffer_bytes >= LARGE_BUFFER_BYTES;
+        Self { buffer_bytes, is_large, taken_frames: 0, waited: Duration::ZERO }
     }
 
     /// What became of frames that were to be sent.
     pub(super) fn sent(&mut self, socket: &impl AsFd, result: io::Result<usize>) -> Sent {
         match result.map_err(|error| fault(&error)) {
             Ok(frames) => {
-                self.waited = Duration::ZERO;
+                self.taken_frames += frames;
                 Sent::all(frames)
             }
             Err(SendFault::Full { .. }) => Sent::until(0, self.full(socket)),
@@ -59,18 +67,19 @@ impl Room {
     }
 
     fn full(&mut self, socket: &impl AsFd) -> SendFault {
-        let by_time = self.buffer_bytes >= LARGE_BUFFER_BYTES
-            && self.waited < PATIENCE
-            && self.is_own_buffer(socket);
+        if std::mem::take(&mut self.taken_frames) >= PROGRESS_FRAMES {
+            self.waited = Duration::ZERO;
+        }
+        let by_time = self.is_large && self.waited < PATIENCE && self.is_event_late(socket);
         if by_time {
             self.waited += PAUSE;
         }
         SendFault::Full { retry_after: by_time.then_some(PAUSE) }
     }
 
-    /// Whether it is the sender's own buffer that is full. Some of it may have been read since.
-    fn is_own_buffer(&self, socket: &impl AsFd) -> bool {
-        sys::unread_bytes(socket.as_fd()).is_ok_and(|bytes| bytes >= self.buffer_bytes / 2)
+    /// Whether there may be room before the kernel tells: it does not while this holds.
+    fn is_event_late(&self, socket: &impl AsFd) -> bool {
+        sys::unread_bytes(socket.as_fd()).is_ok_and(|bytes| 4 * bytes > self.buffer_bytes)
     }
 }
 
@@ -79,7 +88,8 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixDatagram;
 
-    use nix::sys::socket::{MsgFlags, send};
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::sys::socket::{MsgFlags, getsockopt, send, setsockopt, sockopt};
 
     use super::*;
     use crate::port::unix::socket_buffers;
@@ -99,56 +109,67 @@ mod tests {
         }
     }
 
-    /// A room whose buffer counts as large, whatever this machine allows.
-    fn room(granted: Granted) -> Room {
-        assert!(granted.send_bytes > 0);
-        Room { buffer_bytes: granted.send_bytes.max(LARGE_BUFFER_BYTES), ..Room::of(granted) }
+    /// Whether the kernel tells of room now.
+    fn is_told(socket: &UnixDatagram) -> bool {
+        poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) == Ok(1)
+    }
+
+    /// Of a buffer as large as this user may have, which counts as large.
+    fn room(socket: &UnixDatagram) -> Room {
+        Room { is_large: true, ..Room::of(socket_buffers::enlarge(socket)) }
     }
 
     #[test]
-    fn the_own_buffer_is_tried_by_time_and_then_left_to_the_event() {
+    fn the_own_buffer_is_tried_by_time_since_the_kernel_tells_late() {
         let (near, far) = UnixDatagram::pair().unwrap();
-        let granted = socket_buffers::enlarge(&near);
-        let mut room = Room::of(granted);
-        assert!(fill(&near) > 100);
-        if granted.send_bytes < LARGE_BUFFER_BYTES {
-            // An ordinary user's, on a system that allows no more (net.core.wmem_max).
-            assert_eq!(retry_after(&mut room, &near), None);
-            return;
-        }
-        let pauses: Vec<_> = (0..1000).map_while(|_| retry_after(&mut room, &near)).collect();
-        assert_eq!(pauses.iter().sum::<Duration>(), PATIENCE);
-        // What the timer is for: a frame was read, there is room, and no event tells of it.
-        far.recv(&mut [0; 2048]).unwrap();
-        let mut polled = [nix::poll::PollFd::new(near.as_fd(), nix::poll::PollFlags::POLLOUT)];
-        assert_eq!(nix::poll::poll(&mut polled, nix::poll::PollTimeout::ZERO), Ok(0));
-        assert!(fill(&near) > 0);
-        assert_eq!(room.sent(&near, Ok(1)).taken_frames, 1);
+        let mut room = room(&near);
+        fill(&near);
         assert_eq!(retry_after(&mut room, &near), Some(PAUSE));
+        far.recv(&mut [0; 2048]).unwrap();
+        assert!(!is_told(&near), "the event is no longer late: the timer may go");
+        assert!(fill(&near) > 0);
     }
 
+    /// Which bound is hit here is the system's choice: whether the kernel tells of a frame that was
+    /// read has to be known of either.
     #[test]
     fn a_reader_full_by_the_count_of_frames_is_left_to_the_event() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("reader");
         let reader = UnixDatagram::bind(&path).unwrap();
         let near = UnixDatagram::unbound().unwrap();
-        let mut room = room(socket_buffers::enlarge(&near));
+        let mut room = room(&near);
         near.connect(&path).unwrap();
-        // As many as `net.unix.max_dgram_qlen`, and one.
         let taken = fill(&near);
-        assert!(sys::unread_bytes(near.as_fd()).unwrap() < room.buffer_bytes / 2, "{taken} taken");
-        assert_eq!(retry_after(&mut room, &near), None);
+        let is_left_to_event = retry_after(&mut room, &near).is_none();
         reader.recv(&mut [0; 2048]).unwrap();
-        let mut polled = [nix::poll::PollFd::new(near.as_fd(), nix::poll::PollFlags::POLLOUT)];
-        assert_eq!(nix::poll::poll(&mut polled, nix::poll::PollTimeout::ZERO), Ok(1));
+        assert_eq!(is_left_to_event, is_told(&near), "{taken} frames");
+    }
+
+    #[test]
+    fn a_reader_that_takes_few_is_left_to_the_event_after_a_while() {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        let mut room = room(&near);
+        fill(&near);
+        let mut pauses = Duration::ZERO;
+        while let Some(pause) = retry_after(&mut room, &near) {
+            pauses += pause;
+            far.recv(&mut [0; 2048]).unwrap();
+            let taken = fill(&near);
+            assert_eq!(room.sent(&near, Ok(taken)).taken_frames, taken);
+            assert!(taken < PROGRESS_FRAMES && pauses <= PATIENCE, "{taken} {pauses:?}");
+        }
+        assert_eq!(pauses, PATIENCE);
+        let _ = room.sent(&near, Ok(PROGRESS_FRAMES));
+        assert_eq!(retry_after(&mut room, &near), Some(PAUSE), "it is quick again");
     }
 
     #[test]
     fn a_small_buffer_is_left_to_the_event() {
         let (near, _far) = UnixDatagram::pair().unwrap();
-        let send_bytes = nix::sys::socket::getsockopt(&near, nix::sys::socket::sockopt::SndBuf);
-        let mut room = Room::of(Granted { send_bytes: send_bytes.unwrap(), receive_bytes: 0 });
+        setsockopt(&near, sockopt::SndBuf, &(64 << 10)).unwrap();
+        let send_bytes = getsockopt(&near, sockopt::SndBuf).unwrap();
+        let mut room = Room::of(Granted { send_bytes, receive_bytes: 0 });
         fill(&near);
         assert_eq!(retry_after(&mut room, &near), None);
     }

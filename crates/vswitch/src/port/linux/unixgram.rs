@@ -2,8 +2,8 @@
 //!
 //! The peer's address is learnt from its first datagram, and the socket is connected back to it, so
 //! that the kernel bounds the queue by the sender's buffer instead of by `net.unix.max_dgram_qlen`
-//! (where the peer is connected too), tells by EPOLLOUT when there is room, and resolves no path
-//! per frame. What follows from af_unix.c:
+//! (where the peer is connected too), tells by EPOLLOUT when there is room (late; see `room`), and
+//! resolves no path per frame. What follows from af_unix.c:
 //!
 //! - A connected socket answers any other sender with EPERM, also while its peer is dead, and no
 //!   event tells of that death. So the port connects again to the learnt path from time to time:
