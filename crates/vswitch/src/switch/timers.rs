@@ -28,9 +28,9 @@ pub const PATIENCE: Duration = Duration::from_millis(25);
 pub const PATIENCE_EVERY: Duration = Duration::from_secs(1);
 
 /// How often at most a blocked port is tried of which the poller says nothing, and which named no
-/// time itself. A unix socket tells of room (EPOLLOUT) only when three quarters of its buffer are free (`unix_writable` in
-/// net/unix/af_unix.c): a reader may need far longer than [`STALL_AFTER`] for those, and is
-/// reading.
+/// time itself. A unix socket tells of room (EPOLLOUT) only when three quarters of its buffer are
+/// free (`unix_writable` in net/unix/af_unix.c): a reader may need far longer than [`STALL_AFTER`]
+/// for those, and is reading.
 const TRY_EVERY: Duration = Duration::from_millis(1);
 
 /// How often aged addresses give back their places.
