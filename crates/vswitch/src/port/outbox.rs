@@ -39,18 +39,19 @@ impl<'a> Outbox<'a> {
         self.pool.bytes(self.queue.frame(place))
     }
 
-    /// The first frames as they stand on a stream, each behind its length in four bytes: as few
-    /// pieces as there can be, since frames often stand side by side in memory. At most
-    /// `frames_max` frames and, but for the first, `bytes_max` bytes. Also tells how many frames
-    /// they are.
+    /// Puts the first frames into `pieces` as they stand on a stream, each behind its length in
+    /// four bytes: as few pieces as there can be, since frames often stand side by side in memory.
+    /// At most as many frames as `pieces` has room for and, but for the first, `bytes_max` bytes.
+    /// Answers how many frames they are.
+    // The caller's array: one that is returned is copied, and so large a one costs more than what
+    // it is filled for.
     pub fn framed<const N: usize>(
         &self,
-        frames_max: usize,
         bytes_max: usize,
-    ) -> (ArrayVec<IoSlice<'a>, N>, usize) {
-        let mut pieces = ArrayVec::new();
+        pieces: &mut ArrayVec<IoSlice<'a>, N>,
+    ) -> usize {
         let (mut frames, mut bytes) = (0, 0);
-        let frames_max = frames_max.min(self.len()).min(N);
+        let frames_max = self.len().min(pieces.remaining_capacity());
         while frames < frames_max {
             let first = self.queue.frame(frames);
             let mut last = first;
@@ -69,7 +70,7 @@ impl<'a> Outbox<'a> {
             }
             pieces.push(IoSlice::new(self.pool.framed_together(first, last)));
         }
-        (pieces, frames)
+        frames
     }
 
     /// The frame at `place` as it stands on a stream, its length in four bytes before it.

@@ -4,6 +4,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use arrayvec::ArrayVec;
 use nix::sys::socket::{MsgFlags, recv, sendmsg};
 
 use super::{platform, socket_buffers};
@@ -140,7 +141,8 @@ impl StreamPort {
             return Ok(0);
         }
         let bytes_max = self.bytes_max();
-        let (pieces, frames) = outbox.framed::<SEND_FRAMES_MAX>(SEND_FRAMES_MAX, bytes_max);
+        let mut pieces = ArrayVec::<_, SEND_FRAMES_MAX>::new();
+        let frames = outbox.framed(bytes_max, &mut pieces);
         let written = self.write(&pieces)?;
         Ok(self.taken(outbox, frames, written))
     }
