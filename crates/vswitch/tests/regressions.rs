@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use common::HostPoller;
+use vswitch::counters::DropReason;
 use vswitch::fabric::{PortPolicy, Settings};
 use vswitch::framing::prefix;
 use vswitch::poller::{Event, Interest, Poller, Source, Token, Wake};
@@ -88,6 +89,35 @@ fn a_target_that_used_up_the_patience_has_little_for_a_second() {
     assert_eq!(waits(10, [24, 27]), [true, false], "at first");
     assert_eq!(waits(100, [1, 4]), [true, false], "soon after");
     assert_eq!(waits(1_200, [24, 27]), [true, false], "a second later");
+}
+
+/// A port that is still full when all that it had queued was too old has nothing due any more: the
+/// next frame for it sets its own time.
+#[test]
+fn a_frame_queued_at_a_full_port_whose_queue_has_aged_ages_in_time() {
+    const MS: u64 = 1_000_000;
+    let (mut switch, network, hand) = by_hand();
+    let (source, target) = (Far::new(1), Far::new(2));
+    source.add(&mut switch, network, WhenGone::Keep);
+    target.add(&mut switch, network, WhenGone::Keep);
+    target.set(Answer::Full);
+    // What is queued, and was dropped for its age, after a step at that time.
+    let mut at = |now_ms: u64| {
+        hand.lock().now = Nanos(now_ms * MS);
+        hand.lock().ready.push_back(1);
+        switch.step(Nanos(0)).unwrap();
+        let report = switch.report();
+        let aged = report.ports[1].counters.egress.dropped.of(DropReason::Aged);
+        (report.ports[1].queued_frames, aged)
+    };
+    source.give(broadcast(1));
+    assert_eq!(at(10), (1, 0));
+    assert_eq!(at(1_020), (0, 1));
+    assert_eq!(at(2_500), (0, 1), "nothing is due any more");
+    source.give(broadcast(1));
+    assert_eq!(at(2_510), (1, 1));
+    assert_eq!(at(3_500), (1, 1));
+    assert_eq!(at(3_520), (0, 2));
 }
 
 /// A client that the poller does not take is no client, and leaves its place to the next.
