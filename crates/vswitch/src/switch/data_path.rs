@@ -193,16 +193,13 @@ impl<P: Poller> Switch<P> {
             self.pool.release(frame);
             return;
         }
+        // It may wait for long, and is to keep no buffer in which others stand.
+        let frame = if port.blocked { self.pool.alone(frame) } else { frame };
+        port.queue.push(frame, self.now, &mut self.pool);
         if port.blocked {
-            // It may wait for long, and is to keep no buffer in which others stand.
-            let frame = self.pool.alone(frame);
-            port.queue.push(frame, self.now, &mut self.pool);
             // The queue may have been empty, all in it too old, and then nothing is due here.
             self.due_at(self.now + QUEUE_AGE_MAX);
-            return;
-        }
-        port.queue.push(frame, self.now, &mut self.pool);
-        if !port.in_dirty {
+        } else if !port.in_dirty {
             port.in_dirty = true;
             self.dirty.push(target);
         }
