@@ -22,6 +22,9 @@ use vswitch::port::{Gone, Inbox, Listener, Outbox, Port, Received, SendFault, Se
 use vswitch::switch::{ListenerSettings, NetworkId, PortSettings, Switch, WhenGone};
 use vswitch::{MacAddr, Nanos};
 
+/// A millisecond, in nanoseconds.
+const MS: u64 = 1_000_000;
+
 /// A flooded frame may find out that one of its targets has ended.
 #[test]
 fn a_target_that_ends_while_a_frame_is_flooded_costs_nobody_else_theirs() {
@@ -55,7 +58,6 @@ fn a_target_that_ends_while_a_frame_is_flooded_costs_nobody_else_theirs() {
 /// waited for 2 ms, for a second.
 #[test]
 fn a_target_that_used_up_the_patience_has_little_for_a_second() {
-    const MS: u64 = 1_000_000;
     let (mut switch, network, hand) = by_hand();
     let (source, target) = (Far::new(1), Far::new(2));
     source.add(&mut switch, network, WhenGone::Keep);
@@ -95,7 +97,6 @@ fn a_target_that_used_up_the_patience_has_little_for_a_second() {
 /// next frame for it sets its own time.
 #[test]
 fn a_frame_queued_at_a_full_port_whose_queue_has_aged_ages_in_time() {
-    const MS: u64 = 1_000_000;
     let (mut switch, network, hand) = by_hand();
     let (source, target) = (Far::new(1), Far::new(2));
     source.add(&mut switch, network, WhenGone::Keep);
@@ -113,7 +114,7 @@ fn a_frame_queued_at_a_full_port_whose_queue_has_aged_ages_in_time() {
     source.give(broadcast(1));
     assert_eq!(at(10), (1, 0));
     assert_eq!(at(1_020), (0, 1));
-    assert_eq!(at(2_500), (0, 1), "nothing is due any more");
+    assert_eq!(at(2_500), (0, 1));
     source.give(broadcast(1));
     assert_eq!(at(2_510), (1, 1));
     assert_eq!(at(3_500), (1, 1));

@@ -43,8 +43,7 @@ impl<'a> Outbox<'a> {
     /// four bytes: as few pieces as there can be, since frames often stand side by side in memory.
     /// At most as many frames as `pieces` has room for and, but for the first, `bytes_max` bytes.
     /// Answers how many frames they are.
-    // The caller's array: one that is returned is copied, and so large a one costs more than what
-    // it is filled for.
+    // The caller's array: one that is returned is copied whole, however few pieces are in it.
     pub fn framed<const N: usize>(
         &self,
         bytes_max: usize,
