@@ -10,7 +10,7 @@ use vswitch::fabric::{Fabric, PortIndex, PortPolicy, Settings, Verdict};
 use vswitch::framing::{prefix, whole_frames};
 use vswitch::{MacAddr, Nanos};
 
-use crate::memory::{MemorySwitch, Shape};
+use crate::memory::{MemorySwitch, Shape, To};
 
 /// One piece of work.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,7 @@ pub const CASES: &[Case] = &[
     Case { name: "capture walker", carry: walker },
     Case { name: "capture writer", carry: writer },
     Case { name: "loop, unicast", carry: |frames| switch_loop(Shape::unicast(LEN_BYTES), frames) },
+    Case { name: "loop, unicast to 2 in turn", carry: |frames| switch_loop(IN_TURN, frames) },
     Case { name: "loop, flood to 7", carry: |frames| switch_loop(FLOOD, frames) },
     Case { name: "loop, slow reader", carry: |frames| switch_loop(SLOW_READER, frames) },
 ];
@@ -37,7 +38,8 @@ pub const CASES: &[Case] = &[
 /// Every frame's length: the shortest usual one, where the switch's own work weighs most.
 const LEN_BYTES: usize = 64;
 
-const FLOOD: Shape = Shape { ports: 8, broadcasts: true, ..Shape::unicast(LEN_BYTES) };
+const FLOOD: Shape = Shape { ports: 8, to: To::All, ..Shape::unicast(LEN_BYTES) };
+const IN_TURN: Shape = Shape { ports: 3, to: To::EachInTurn, ..Shape::unicast(LEN_BYTES) };
 const SLOW_READER: Shape = Shape { takes_per_round: 100, ..Shape::unicast(LEN_BYTES) };
 
 /// What one read of a stream gives: more than one frame, and no whole number of them.

@@ -26,8 +26,8 @@ pub struct MemorySwitch {
 pub struct Shape {
     /// How many ports, 2 to 256. The first sends.
     pub ports: usize,
-    /// Whether its frames are broadcast; else they are for the second port's station.
-    pub broadcasts: bool,
+    /// For whom its frames are.
+    pub to: To,
     /// How many bytes each frame has, 14 to 2,000.
     pub frame_bytes: usize,
     /// How many frames a port takes until it says that it is full, which it is for the rest of the
@@ -35,11 +35,23 @@ pub struct Shape {
     pub takes_per_round: usize,
 }
 
+/// For whom the first port's frames are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The second port's station, all of them.
+    One,
+    /// The stations of the other ports in turn, so that no two in a row are for the same: three
+    /// ports at least.
+    EachInTurn,
+    /// Everybody.
+    All,
+}
+
 impl Shape {
     /// From one port to another, which is never full.
     #[must_use]
     pub const fn unicast(frame_bytes: usize) -> Self {
-        Self { ports: 2, broadcasts: false, frame_bytes, takes_per_round: usize::MAX }
+        Self { ports: 2, to: To::One, frame_bytes, takes_per_round: usize::MAX }
     }
 }
 
@@ -65,7 +77,7 @@ impl MemorySwitch {
     /// When the shape is not as it may be.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
-        let Shape { ports, broadcasts, frame_bytes, takes_per_round } = shape;
+        let Shape { ports, to, frame_bytes, takes_per_round } = shape;
         let cables: Cables = (0..ports).map(|_| Cable::default()).collect();
         let mut switch = Switch::new(MemoryPoller {
             now: Nanos(0),
@@ -85,7 +97,7 @@ impl MemorySwitch {
             let port = MemoryPort::new(shape, place, Arc::clone(&cables));
             switch.add_port(settings, Box::new(port)).expect("a free place");
         }
-        let copies = if broadcasts { ports - 1 } else { 1 };
+        let copies = if to == To::All { ports - 1 } else { 1 };
         let mut this = Self { switch, cables, copies, frame_bytes };
         for place in 0..ports {
             this.cables[place].to_give.store(1, Relaxed);
@@ -133,22 +145,31 @@ fn station(place: usize) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0, u8::try_from(place).expect("256 ports at most")])
 }
 
-/// A port whose frames are all the same.
+/// A port that sends a few frames again and again.
 #[derive(Debug)]
 struct MemoryPort {
-    frame: Vec<u8>,
+    frames: Vec<Vec<u8>>,
+    /// Which comes next.
+    next: usize,
     place: usize,
     cables: Cables,
 }
 
 impl MemoryPort {
     fn new(shape: Shape, place: usize, cables: Cables) -> Self {
-        let first_to = if shape.broadcasts { MacAddr::BROADCAST } else { station(1) };
-        let to = if place == 0 { first_to } else { station(0) };
-        let mut frame = vec![0; shape.frame_bytes];
-        frame[..6].copy_from_slice(&to.0);
-        frame[6..12].copy_from_slice(&station(place).0);
-        Self { frame, place, cables }
+        let to = match shape.to {
+            _ if place > 0 => vec![station(0)],
+            To::One => vec![station(1)],
+            To::EachInTurn => (1..shape.ports).map(station).collect(),
+            To::All => vec![MacAddr::BROADCAST],
+        };
+        let frame = |to: MacAddr| {
+            let mut frame = vec![0; shape.frame_bytes];
+            frame[..6].copy_from_slice(&to.0);
+            frame[6..12].copy_from_slice(&station(place).0);
+            frame
+        };
+        Self { frames: to.into_iter().map(frame).collect(), next: 0, place, cables }
     }
 
     fn cable(&self) -> &Cable {
@@ -167,11 +188,16 @@ impl Port for MemoryPort {
         let left = self.cable().to_give.load(Relaxed);
         let mut given = 0;
         for slot in inbox.slots(CLASS, left) {
-            slot.head[..self.frame.len()].copy_from_slice(&self.frame);
+            let frame = &self.frames[self.next];
+            slot.head[..frame.len()].copy_from_slice(frame);
             given += 1;
+            self.next += 1;
+            if self.next == self.frames.len() {
+                self.next = 0;
+            }
         }
         for place in 0..given {
-            inbox.arrived(CLASS, place, self.frame.len());
+            inbox.arrived(CLASS, place, self.frames[0].len());
         }
         self.cable().to_give.store(left - given, Relaxed);
         match (given, left - given) {
@@ -270,8 +296,10 @@ mod tests {
     #[test]
     fn every_shape_carries_all() {
         for frame_bytes in [14, 64, 1514, 2000] {
-            for (ports, broadcasts) in [(2, false), (2, true), (8, false), (8, true)] {
-                let shape = Shape { ports, broadcasts, ..Shape::unicast(frame_bytes) };
+            for (ports, to) in
+                [(2, To::One), (2, To::All), (8, To::One), (8, To::EachInTurn), (8, To::All)]
+            {
+                let shape = Shape { ports, to, ..Shape::unicast(frame_bytes) };
                 MemorySwitch::new(shape).carry(1000);
             }
         }

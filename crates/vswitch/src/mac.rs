@@ -11,14 +11,6 @@ impl MacAddr {
     /// ff:ff:ff:ff:ff:ff, every station.
     pub const BROADCAST: Self = Self([0xff; 6]);
 
-    /// The address that starts at the first of `bytes`, which must hold six or more.
-    #[inline]
-    pub(crate) fn read(bytes: &[u8]) -> Self {
-        let mut mac = [0; 6];
-        mac.copy_from_slice(&bytes[..6]);
-        Self(mac)
-    }
-
     /// Whether the group bit is set: a multicast address, or broadcast.
     #[must_use]
     pub const fn is_group(self) -> bool {
@@ -33,10 +25,8 @@ impl MacAddr {
 
     /// The address as the low 48 bits of a number, first byte highest.
     pub(crate) const fn to_bits(self) -> u64 {
-        // In two loads of memory, where one of all eight bytes is put together of six.
         let [a, b, c, d, e, f] = self.0;
-        let (high, low) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]));
-        (high as u64) << 16 | low as u64
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
     }
 
     /// The address whose [`Self::to_bits`] is `bits`.

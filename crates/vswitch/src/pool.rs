@@ -51,6 +51,18 @@ impl SizeClass {
         }
     }
 
+    /// The class whose buffers have so many bytes.
+    const fn of_buffer(bytes: usize) -> Option<Self> {
+        let mut place = 0;
+        while place < Self::ALL.len() {
+            if Self::ALL[place].bytes() == bytes {
+                return Some(Self::ALL[place]);
+            }
+            place += 1;
+        }
+        None
+    }
+
     /// The smallest class whose buffers hold `len_bytes`, with the headroom.
     #[must_use]
     pub const fn fitting(len_bytes: usize) -> Self {
@@ -121,6 +133,7 @@ impl Pool {
     /// The bytes that could still be taken: free buffers and what may yet be allocated, without
     /// what is kept for copies.
     #[must_use]
+    #[inline]
     pub fn available_bytes(&self) -> usize {
         let takable = self.free_bytes + self.budget_bytes.saturating_sub(self.allocated_bytes);
         takable.saturating_sub(self.kept_bytes)
@@ -152,11 +165,16 @@ impl Pool {
 
     /// Takes a buffer of `class`, its content whatever was there; `None` when the budget is used
     /// up.
+    #[inline]
     pub fn take(&mut self, class: SizeClass) -> Option<Buffer> {
-        if let Some(buffer) = self.free[class as usize].pop() {
-            self.free_bytes -= buffer.len();
-            return Some(buffer);
-        }
+        let Some(buffer) = self.free[class as usize].pop() else { return self.make(class) };
+        self.free_bytes -= buffer.len();
+        Some(buffer)
+    }
+
+    /// A new buffer; `None` when the budget is used up.
+    #[cold]
+    fn make(&mut self, class: SizeClass) -> Option<Buffer> {
         let bytes = class.bytes();
         self.make_room(bytes);
         if self.allocated_bytes + bytes > self.budget_bytes {
@@ -167,16 +185,17 @@ impl Pool {
     }
 
     /// Gives back a buffer that [`Self::take`] gave and nothing was done with.
+    #[inline]
     pub fn put_back(&mut self, buffer: Buffer) {
-        if self.allocated_bytes > self.budget_bytes {
-            self.allocated_bytes -= buffer.len();
-            return;
-        }
-        let class = SizeClass::ALL.into_iter().find(|class| class.bytes() == buffer.len());
+        let class = SizeClass::of_buffer(buffer.len());
         debug_assert!(class.is_some(), "a foreign buffer of {} bytes", buffer.len());
-        if let Some(class) = class {
-            self.free_bytes += buffer.len();
-            self.free[class as usize].push(buffer);
+        match class {
+            Some(class) if self.allocated_bytes <= self.budget_bytes => {
+                self.free_bytes += buffer.len();
+                self.free[class as usize].push(buffer);
+            }
+            // The budget has no room for it any more.
+            _ => self.allocated_bytes -= buffer.len(),
         }
     }
 
@@ -185,8 +204,9 @@ impl Pool {
     ///
     /// # Panics
     /// When the range is not inside the buffer, or has no four bytes before it.
+    #[inline(always)]
     pub fn fill(&mut self, mut buffer: Buffer, range: Range<usize>, offload: Offload) -> Frame {
-        assert!(range.start <= range.end && range.end <= buffer.len(), "{range:?} of a buffer");
+        assert!(range.start <= range.end && range.end <= buffer.len(), "a frame in its buffer");
         let (start, len) = (narrow(range.start), narrow(range.len()));
         buffer[range.start - PREFIX_BYTES..range.start].copy_from_slice(&len.to_be_bytes());
         let held_bytes = narrow(buffer.len());
@@ -194,14 +214,17 @@ impl Pool {
         Frame { slot, start, len, held_bytes, offload, ..Frame::NOWHERE }
     }
 
+    #[inline]
     fn put_in_slot(&mut self, filled: Slot) -> u32 {
-        if let Some(slot) = self.vacant.pop() {
-            self.slots[slot as usize] = filled;
-            slot
-        } else {
-            self.slots.push(filled);
-            narrow(self.slots.len() - 1)
-        }
+        let Some(slot) = self.vacant.pop() else { return self.put_in_new_slot(filled) };
+        self.slots[slot as usize] = filled;
+        slot
+    }
+
+    #[cold]
+    fn put_in_new_slot(&mut self, filled: Slot) -> u32 {
+        self.slots.push(filled);
+        narrow(self.slots.len() - 1)
     }
 
     /// Begins to make frames that stand side by side in `buffer`, each behind its length in four
@@ -291,6 +314,7 @@ impl Pool {
 
     /// The frame's bytes, from the destination address on.
     #[must_use]
+    #[inline]
     pub fn bytes(&self, frame: &Frame) -> &[u8] {
         let start = frame.start as usize;
         &self.slots[frame.slot as usize].buffer[start..start + frame.len as usize]
@@ -336,6 +360,7 @@ impl Pool {
 
     /// Ends a frame; with the last frame of a buffer, the buffer is free again.
     #[allow(clippy::needless_pass_by_value, reason = "the frame ends here, that is the point")]
+    #[inline]
     pub fn release(&mut self, frame: Frame) {
         if frame.has_room_kept {
             self.kept_bytes -= frame.held_bytes();
@@ -343,6 +368,7 @@ impl Pool {
         self.unrefer(frame.slot);
     }
 
+    #[inline(always)]
     fn unrefer(&mut self, number: u32) {
         let slot = &mut self.slots[number as usize];
         slot.references -= 1;

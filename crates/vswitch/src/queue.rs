@@ -96,12 +96,14 @@ impl EgressQueue {
     /// In bytes, each queue may hold as much as is still available to all (a dynamic threshold,
     /// after Choudhury and Hahne): one full port can take half of the pool, two a third each, and
     /// there is always something left for the others.
+    #[inline]
     pub(crate) fn has_room(&self, load: &Load, frames_max: usize, pool: &Pool) -> bool {
         let available_bytes = pool.available_bytes().saturating_sub(load.fresh_bytes);
         self.frames.len() + load.frames <= frames_max
             && self.held_bytes + load.held_bytes <= available_bytes
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, mut frame: Frame, now: Nanos, pool: &mut Pool) {
         pool.keep_room(&mut frame);
         self.len_bytes += frame.len_bytes();
@@ -109,17 +111,35 @@ impl EgressQueue {
         self.frames.push_back(Queued { frame, since: now });
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Frame> {
         let queued = self.frames.pop_front()?;
         self.alone_frames = self.alone_frames.saturating_sub(1);
         Some(self.taken(queued))
     }
 
+    /// Ends the first frames, at most so many: how many they were, and their bytes.
+    pub(crate) fn end_first(&mut self, frames_max: usize, pool: &mut Pool) -> (u64, u64) {
+        let frames = frames_max.min(self.frames.len());
+        let (mut len_bytes, mut held_bytes) = (0, 0);
+        for Queued { frame, .. } in self.frames.drain(..frames) {
+            len_bytes += frame.len_bytes();
+            held_bytes += frame.held_bytes();
+            pool.release(frame);
+        }
+        self.len_bytes -= len_bytes;
+        self.held_bytes -= held_bytes;
+        self.alone_frames = self.alone_frames.saturating_sub(frames);
+        (frames as u64, len_bytes as u64)
+    }
+
     /// Has no frame keep the buffer of others any more: they may wait here for long.
     pub(crate) fn stand_alone(&mut self, pool: &mut Pool) {
         for queued in self.frames.iter_mut().skip(self.alone_frames) {
-            let frame = std::mem::replace(&mut queued.frame, Frame::NOWHERE);
-            queued.frame = pool.alone(frame);
+            if queued.frame.in_run {
+                let frame = std::mem::replace(&mut queued.frame, Frame::NOWHERE);
+                queued.frame = pool.alone(frame);
+            }
             if queued.frame.in_run {
                 // There is no room; the next time there may be.
                 return;

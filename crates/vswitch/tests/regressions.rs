@@ -67,8 +67,7 @@ fn a_target_that_used_up_the_patience_has_little_for_a_second() {
     switch.step(Nanos(0)).unwrap();
     // Whether the source waits, at each of these moments after the target became full at `from`.
     let mut waits = |from_ms: u64, after_ms: [u64; 2]| {
-        let mut frame = broadcast(1);
-        frame[..6].copy_from_slice(&station(2).0);
+        let frame = unicast(1, 2);
         hand.lock().now = Nanos(from_ms * MS);
         target.set(Answer::Take);
         source.give(frame.clone());
@@ -119,6 +118,29 @@ fn a_frame_queued_at_a_full_port_whose_queue_has_aged_ages_in_time() {
     assert_eq!(at(2_510), (1, 1));
     assert_eq!(at(3_500), (1, 1));
     assert_eq!(at(3_520), (0, 2));
+}
+
+/// An address that a port was given stays its own while the link is down: the frames for it come
+/// there, and none passes, however many come at once.
+#[test]
+fn no_frame_of_many_passes_a_link_that_is_down() {
+    let (mut switch, network, hand) = by_hand();
+    let (source, target) = (Far::new(1), Far::new(2));
+    source.add(&mut switch, network, WhenGone::Keep);
+    let policy = PortPolicy { mac: Some(station(2)), ..PortPolicy::default() };
+    target.add_with(policy, &mut switch, network, WhenGone::Keep);
+    let index = switch.report().ports[1].index;
+    for (is_up, taken, dropped) in [(true, 5, 0), (false, 5, 5), (true, 10, 5)] {
+        assert!(switch.set_link(index, is_up));
+        for _ in 0..5 {
+            source.give(unicast(1, 2));
+        }
+        hand.lock().ready.push_back(1);
+        switch.step(Nanos(0)).unwrap();
+        let counters = switch.report().ports[1].counters;
+        let link_down = counters.egress.dropped.of(DropReason::LinkDown);
+        assert_eq!((target.taken(), link_down), (taken, dropped));
+    }
 }
 
 /// A client that the poller does not take is no client, and leaves its place to the next.
@@ -272,6 +294,12 @@ fn broadcast(from: u8) -> Vec<u8> {
     frame
 }
 
+fn unicast(from: u8, to: u8) -> Vec<u8> {
+    let mut frame = broadcast(from);
+    frame[..6].copy_from_slice(&station(to).0);
+    frame
+}
+
 /// What a port's far end does with what it is sent, or says when it is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Answer {
@@ -306,8 +334,17 @@ impl Far {
     }
 
     fn add(&self, switch: &mut Switch<Hand>, network: NetworkId, when_gone: WhenGone) {
+        self.add_with(PortPolicy::default(), switch, network, when_gone);
+    }
+
+    fn add_with(
+        &self,
+        policy: PortPolicy,
+        switch: &mut Switch<Hand>,
+        network: NetworkId,
+        when_gone: WhenGone,
+    ) {
         let name = format!("port {}", self.descriptor);
-        let policy = PortPolicy::default();
         let settings = PortSettings { name, network, policy, when_gone, waits: true };
         switch.add_port(settings, Box::new(self.clone())).unwrap();
     }

@@ -23,12 +23,14 @@
 use std::time::Duration;
 
 use crate::counters::DropReason;
-use crate::frame::FRAME_MIN_BYTES;
 use crate::mac::MacAddr;
 use crate::time::Nanos;
 
+mod header;
 mod table;
 
+use header::AddressKey;
+pub(crate) use header::Addresses;
 use table::AddressTable;
 pub use table::Entry;
 
@@ -106,7 +108,7 @@ pub enum AddressError {
 #[derive(Debug)]
 pub struct Fabric {
     table: AddressTable,
-    age_max: Duration,
+    age_max_ns: u64,
     members: Vec<PortIndex>,
     /// By port index; `None` for indices that are not of this network.
     states: Vec<Option<PortState>>,
@@ -128,7 +130,7 @@ impl Fabric {
     pub fn new(settings: Settings) -> Self {
         Self {
             table: AddressTable::new(settings.secret),
-            age_max: settings.age_max,
+            age_max_ns: u64::try_from(settings.age_max.as_nanos()).unwrap_or(u64::MAX),
             members: Vec::new(),
             states: Vec::new(),
             trunks: 0,
@@ -187,10 +189,10 @@ impl Fabric {
         if !mac.is_station() {
             return Err(AddressError::NoStation { mac });
         }
-        if self.table.find(mac).is_some_and(|entry| entry.is_static()) {
+        if self.table.find(mac.into()).is_some_and(|entry| entry.is_static()) {
             return Err(AddressError::Taken { mac });
         }
-        self.forget(mac);
+        self.forget(mac.into());
         self.table.insert(Entry { mac, port, seen: Nanos(0), is_static: true });
         Ok(())
     }
@@ -198,19 +200,28 @@ impl Fabric {
     /// Takes back what [`Self::add_static`] gave: whoever has the address may use it again. Nothing
     /// when it is no static entry of this port.
     pub fn remove_static(&mut self, port: PortIndex, mac: MacAddr) {
-        if self.table.find(mac).is_some_and(|entry| entry.is_static() && entry.port() == port) {
-            self.table.remove(mac);
+        if self
+            .table
+            .find(mac.into())
+            .is_some_and(|entry| entry.is_static() && entry.port() == port)
+        {
+            self.table.remove(mac.into());
         }
     }
 
     /// Decides on a frame that came in by `port`, which must be of this network.
     #[inline]
     pub fn ingress(&mut self, port: PortIndex, frame: &[u8], now: Nanos) -> Verdict {
-        if frame.len() < FRAME_MIN_BYTES {
-            return Verdict::Drop(DropReason::Runt);
+        match Addresses::read(frame) {
+            Some(addresses) => self.decide(port, addresses, now),
+            None => Verdict::Drop(DropReason::Runt),
         }
-        let destination = MacAddr::read(frame);
-        let source = MacAddr::read(&frame[6..]);
+    }
+
+    /// The same by a frame's addresses: there is nothing else in it that this goes by.
+    #[inline]
+    pub(crate) fn decide(&mut self, port: PortIndex, addresses: Addresses, now: Nanos) -> Verdict {
+        let Addresses { destination, source } = addresses;
         if !source.is_station() {
             return Verdict::Drop(DropReason::BadSource);
         }
@@ -221,7 +232,7 @@ impl Fabric {
             return Verdict::Flood;
         }
         match self.table.find(destination) {
-            Some(entry) if !entry.is_older_than(self.age_max, now) => {
+            Some(entry) if !entry.is_older_than(self.age_max_ns, now) => {
                 let target = entry.port();
                 if self.carries(port, target) {
                     Verdict::Forward(target)
@@ -250,10 +261,10 @@ impl Fabric {
     /// Forgets the addresses not seen for longer than the limit. Lookups ignore them anyway; this
     /// gives back their place. Call it now and then.
     pub fn expire(&mut self, now: Nanos) {
-        let (age_max, states) = (self.age_max, &mut self.states);
+        let (age_max_ns, states) = (self.age_max_ns, &mut self.states);
         let before = self.table.len();
         self.table.retain(|entry| {
-            let keep = !entry.is_older_than(age_max, now);
+            let keep = !entry.is_older_than(age_max_ns, now);
             if !keep && let Some(Some(state)) = states.get_mut(usize::from(entry.port.0)) {
                 state.addresses -= 1;
             }
@@ -266,7 +277,7 @@ impl Fabric {
     /// it.
     #[must_use]
     pub fn is_aged(&self, entry: &Entry, now: Nanos) -> bool {
-        entry.is_older_than(self.age_max, now)
+        entry.is_older_than(self.age_max_ns, now)
     }
 
     /// Every address in the table, aged ones that were not expired yet included.
@@ -319,45 +330,57 @@ impl Fabric {
         self.not_learnt
     }
 
-    fn learn(&mut self, port: PortIndex, source: MacAddr, now: Nanos) -> Result<(), DropReason> {
+    /// Notes behind which port a source is; why the frame is to be dropped instead.
+    #[inline]
+    fn learn(&mut self, port: PortIndex, source: AddressKey, now: Nanos) -> Result<(), DropReason> {
         let Some(Some(state)) = self.states.get_mut(usize::from(port.0)) else {
             debug_assert!(false, "{port:?} is not of this network");
             return Err(DropReason::Removed);
         };
-        if state.policy.mac.is_some_and(|own| own != source) {
+        if state.policy.mac.is_some_and(|own| AddressKey::from(own) != source) {
             return Err(DropReason::ForeignSource);
         }
-        let Some(mut entry) = self.table.find(source) else {
-            if state.addresses >= state.policy.addresses_max {
-                self.not_learnt += 1;
-                return Ok(());
+        match self.table.find(source) {
+            Some(mut entry) if entry.port() == port => {
+                entry.see(now);
+                Ok(())
             }
-            state.addresses += 1;
-            self.table.insert(Entry { mac: source, port, seen: now, is_static: false });
-            return Ok(());
-        };
-        let before = entry.port();
-        if entry.is_static() {
-            return if before == port { Ok(()) } else { Err(DropReason::OwnedSource) };
+            Some(entry) if entry.is_static() => Err(DropReason::OwnedSource),
+            Some(_) => {
+                self.move_to(port, source, now);
+                Ok(())
+            }
+            None => {
+                self.learn_new(port, source, now);
+                Ok(())
+            }
         }
-        if before != port {
-            if state.addresses >= state.policy.addresses_max {
-                // It moved to a port that may have no more: what is for it is flooded from now on.
-                self.not_learnt += 1;
-                self.moves += 1;
-                self.forget(source);
-                return Ok(());
-            }
-            state.addresses += 1;
-            self.moves += 1;
-            entry.see(port, now);
-            if let Some(Some(left)) = self.states.get_mut(usize::from(before.0)) {
-                left.addresses -= 1;
-            }
-            return Ok(());
+    }
+
+    #[cold]
+    fn learn_new(&mut self, port: PortIndex, source: AddressKey, now: Nanos) {
+        if self.has_place(port) {
+            self.table.insert(Entry { mac: source.mac(), port, seen: now, is_static: false });
+        } else {
+            self.not_learnt += 1;
         }
-        entry.see(port, now);
-        Ok(())
+    }
+
+    /// An address learnt behind another port is behind `port` now.
+    #[cold]
+    fn move_to(&mut self, port: PortIndex, source: AddressKey, now: Nanos) {
+        self.moves += 1;
+        self.forget(source);
+        // Behind a port that may have no more, what is for it is flooded from now on.
+        self.learn_new(port, source, now);
+    }
+
+    /// Takes one of the places for addresses behind a port, if there is one.
+    fn has_place(&mut self, port: PortIndex) -> bool {
+        let Some(Some(state)) = self.states.get_mut(usize::from(port.0)) else { return false };
+        let has = state.addresses < state.policy.addresses_max;
+        state.addresses += usize::from(has);
+        has
     }
 
     fn is_trunk(&self, port: PortIndex) -> bool {
@@ -365,8 +388,8 @@ impl Fabric {
         state.is_some_and(|state| state.as_ref().is_some_and(|state| state.policy.trunk))
     }
 
-    fn forget(&mut self, mac: MacAddr) {
-        if let Some(entry) = self.table.remove(mac)
+    fn forget(&mut self, address: AddressKey) {
+        if let Some(entry) = self.table.remove(address)
             && !entry.is_static
             && let Some(Some(state)) = self.states.get_mut(usize::from(entry.port.0))
         {

@@ -3,9 +3,8 @@
 //! Open addressing with linear probing and a secret multiplier, so that a guest cannot aim
 //! addresses at one bucket; removal shifts entries back, so there are no tombstones.
 
-use std::time::Duration;
-
 use super::PortIndex;
+use super::header::AddressKey;
 use crate::mac::MacAddr;
 use crate::time::Nanos;
 
@@ -23,9 +22,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Not static, and not seen for longer than `age`.
-    pub(super) fn is_older_than(&self, age: Duration, now: Nanos) -> bool {
-        !self.is_static && now.since(self.seen) > age
+    /// Not static, and not seen for longer than `age_ns`.
+    pub(super) fn is_older_than(&self, age_ns: u64, now: Nanos) -> bool {
+        !self.is_static && now.0.saturating_sub(self.seen.0) > age_ns
     }
 }
 
@@ -45,7 +44,10 @@ const CELLS_AT_START: usize = 1024;
 /// The table. Time is an argument; nothing here reads a clock.
 #[derive(Debug)]
 pub(super) struct AddressTable {
+    /// A power of two of them.
     cells: Box<[Cell]>,
+    /// How far a hash is shifted to be the number of a cell.
+    shift: u32,
     len: usize,
     multiplier: u64,
 }
@@ -55,6 +57,7 @@ impl AddressTable {
     pub(super) fn new(secret: u64) -> Self {
         Self {
             cells: vec![EMPTY; CELLS_AT_START].into_boxed_slice(),
+            shift: shift(CELLS_AT_START),
             len: 0,
             // Odd, and with high bits set, as multiplicative hashing asks.
             multiplier: secret | 1 | (1 << 63),
@@ -65,15 +68,16 @@ impl AddressTable {
         self.len
     }
 
-    /// The entry of `mac`, of whatever age.
-    pub(super) fn find(&mut self, mac: MacAddr) -> Option<EntryMut<'_>> {
-        let at = self.position(mac.to_bits())?;
+    /// The entry of an address, of whatever age.
+    #[inline]
+    pub(super) fn find(&mut self, address: AddressKey) -> Option<EntryMut<'_>> {
+        let at = self.position(address)?;
         Some(EntryMut(&mut self.cells[at]))
     }
 
     /// Adds an address that is not in the table.
     pub(super) fn insert(&mut self, entry: Entry) {
-        debug_assert!(self.position(entry.mac.to_bits()).is_none(), "{} twice", entry.mac);
+        debug_assert!(self.position(entry.mac.into()).is_none(), "{} twice", entry.mac);
         if (self.len + 1) * 4 > self.cells.len() * 3 {
             self.grow();
         }
@@ -86,9 +90,9 @@ impl AddressTable {
         self.len += 1;
     }
 
-    /// Removes `mac`; says whose it was.
-    pub(super) fn remove(&mut self, mac: MacAddr) -> Option<Entry> {
-        let at = self.position(mac.to_bits())?;
+    /// Removes an address; says whose it was.
+    pub(super) fn remove(&mut self, address: AddressKey) -> Option<Entry> {
+        let at = self.position(address)?;
         let entry = self.cells[at].entry();
         self.vacate(at);
         Some(entry)
@@ -126,11 +130,11 @@ impl AddressTable {
 
     fn home(&self, bits: u64) -> usize {
         let hash = (bits ^ (bits >> 23)).wrapping_mul(self.multiplier);
-        let shift = 64 - self.cells.len().trailing_zeros();
-        usize::try_from(hash >> shift).unwrap_or(0)
+        usize::try_from(hash >> self.shift).unwrap_or(0)
     }
 
-    fn position(&self, bits: u64) -> Option<usize> {
+    #[inline]
+    fn position(&self, AddressKey(bits): AddressKey) -> Option<usize> {
         let mask = self.cells.len() - 1;
         let mut at = self.home(bits);
         loop {
@@ -156,6 +160,7 @@ impl AddressTable {
 
     fn grow(&mut self) {
         let doubled = vec![EMPTY; self.cells.len() * 2].into_boxed_slice();
+        self.shift = shift(doubled.len());
         let old = std::mem::replace(&mut self.cells, doubled);
         for cell in old.iter().filter(|cell| cell.bits != VACANT) {
             self.place(*cell);
@@ -184,6 +189,11 @@ impl AddressTable {
     }
 }
 
+/// What leaves of 64 bits the highest, as many as number so many cells.
+const fn shift(cells: usize) -> u32 {
+    64 - cells.trailing_zeros()
+}
+
 /// An entry in place.
 pub(super) struct EntryMut<'a>(&'a mut Cell);
 
@@ -196,13 +206,17 @@ impl EntryMut<'_> {
         self.0.is_static
     }
 
-    pub(super) fn is_older_than(&self, age: Duration, now: Nanos) -> bool {
-        !self.0.is_static && now.since(self.0.seen) > age
+    #[inline]
+    pub(super) fn is_older_than(&self, age_ns: u64, now: Nanos) -> bool {
+        !self.0.is_static && now.0.saturating_sub(self.0.seen.0) > age_ns
     }
 
-    pub(super) fn see(&mut self, port: PortIndex, now: Nanos) {
-        self.0.port = port;
-        self.0.seen = now;
+    /// A frame from it came now.
+    #[inline]
+    pub(super) fn see(&mut self, now: Nanos) {
+        if !self.0.is_static {
+            self.0.seen = now;
+        }
     }
 }
 
@@ -247,14 +261,17 @@ mod tests {
                 let now = Nanos(time as u64);
                 match action {
                     0 => {
-                        let known = table.find(mac(n)).is_some();
+                        let known = table.find(mac(n).into()).is_some();
                         prop_assert_eq!(known, model.contains_key(&n));
                         if !known {
                             table.insert(learnt(mac(n), PortIndex(n), now));
                             model.insert(n, now);
                         }
                     }
-                    1 => prop_assert_eq!(table.remove(mac(n)).map(|e| e.seen), model.remove(&n)),
+                    1 => {
+                        let removed = table.remove(mac(n).into());
+                        prop_assert_eq!(removed.map(|entry| entry.seen), model.remove(&n));
+                    }
                     _ => {
                         table.retain(|entry| entry.port.0 % 7 != n % 7);
                         model.retain(|key, _| key % 7 != n % 7);
@@ -265,7 +282,7 @@ mod tests {
             for (n, seen) in &model {
                 let entry = table.iter().find(|e| e.mac == mac(*n)).unwrap();
                 prop_assert_eq!(entry.seen, *seen);
-                prop_assert!(table.find(mac(*n)).is_some());
+                prop_assert!(table.find(mac(*n).into()).is_some());
             }
         }
     }
@@ -277,7 +294,7 @@ mod tests {
         for n in 0..100_000 {
             table.insert(learnt(address(n), PortIndex(1), Nanos(0)));
         }
-        assert!((0..100_000).all(|n| table.find(address(n)).is_some()));
-        assert!(table.find(address(100_000)).is_none());
+        assert!((0..100_000).all(|n| table.find(address(n).into()).is_some()));
+        assert!(table.find(address(100_000).into()).is_none());
     }
 }

@@ -120,11 +120,13 @@ impl<'a> Inbox<'a> {
     }
 
     /// A frame of `len_bytes` was received into slot number `place` of `class` (and its spill).
+    #[inline]
     pub fn arrived(&mut self, class: SizeClass, place: usize, len_bytes: usize) {
         self.arrived_unfinished(class, place, len_bytes, Offload::NONE);
     }
 
     /// The same of a frame with work left on it.
+    #[inline]
     pub fn arrived_unfinished(
         &mut self,
         class: SizeClass,
@@ -145,7 +147,26 @@ impl<'a> Inbox<'a> {
     /// A frame stands in `range` of slot `place`'s buffer. One that fits a smaller class is copied
     /// into that: in a queue it then holds no more of the pool than it needs (the acknowledgements
     /// between big segments), and the big buffer stays posted.
+    #[inline]
     pub fn arrived_at(
+        &mut self,
+        class: SizeClass,
+        place: usize,
+        range: Range<usize>,
+        offload: Offload,
+    ) {
+        if SizeClass::fitting(range.len()) < class || range.len() > FRAME_MAX_BYTES {
+            self.arrived_unfitting(class, place, range, offload);
+            return;
+        }
+        let buffer = std::mem::take(&mut self.buffers.posted[class as usize][place]);
+        let frame = self.pool.fill(buffer, range, offload);
+        self.buffers.frames.push_back(frame);
+    }
+
+    /// A frame has arrived that is too small for its buffer, or too big for the switch.
+    #[inline(never)]
+    fn arrived_unfitting(
         &mut self,
         class: SizeClass,
         place: usize,
@@ -157,15 +178,10 @@ impl<'a> Inbox<'a> {
             return;
         }
         let posted = &mut self.buffers.posted[class as usize][place];
-        if SizeClass::fitting(range.len()) < class
-            && let Some(mut frame) = self.pool.copy(&posted[range.clone()])
-        {
-            frame.offload = offload;
-            self.buffers.frames.push_back(frame);
-            return;
-        }
-        let buffer = std::mem::take(posted);
-        let frame = self.pool.fill(buffer, range, offload);
+        let frame = match self.pool.copy(&posted[range.clone()]) {
+            Some(copy) => Frame { offload, ..copy },
+            None => self.pool.fill(std::mem::take(posted), range, offload),
+        };
         self.buffers.frames.push_back(frame);
     }
 

@@ -51,7 +51,23 @@ impl Admission {
 
 impl<P: Poller> Switch<P> {
     /// Whether `target` takes the load, all of it at once, from such a sender.
+    #[inline]
     pub(super) fn admit(&mut self, target: PortIndex, load: &Load, sender: Sender) -> Admission {
+        match port_of(&mut self.members, target) {
+            Some(port)
+                if !port.blocked
+                    && !port.is_link_down
+                    && port.queue.has_room(load, sender.queue_frames_max(), &self.pool) =>
+            {
+                Admission::Room
+            }
+            _ => self.admit_to_full(target, load, sender),
+        }
+    }
+
+    /// The same at a target that is not simply open: full, down, or gone.
+    #[inline(never)]
+    fn admit_to_full(&mut self, target: PortIndex, load: &Load, sender: Sender) -> Admission {
         let frames_max = sender.queue_frames_max();
         if load.frames > frames_max {
             // No queue ever has that much room: there is nothing to wait for.

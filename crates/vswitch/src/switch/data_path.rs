@@ -2,12 +2,13 @@
 
 use super::admission::{Admission, Sender};
 use super::finish::Work;
-use super::{Switch, port_of};
+use super::{PortState, Switch, port_of};
 use crate::capture::Passage;
-use crate::counters::DropReason;
-use crate::fabric::{PortIndex, Verdict};
+use crate::counters::{DropReason, Ingress};
+use crate::fabric::{Addresses, PortIndex, Verdict};
 use crate::frame::Frame;
 use crate::poller::Poller;
+use crate::pool::Pool;
 use crate::port::{Inbox, Outbox, Received, SendFault};
 use crate::queue::{Load, QUEUE_AGE_MAX};
 use crate::time::Nanos;
@@ -86,26 +87,34 @@ impl<P: Poller> Switch<P> {
             let waits = port.settings.waits;
             let bytes = self.pool.bytes(&frame);
             // Where a checksum would be written is known to be behind what the fabric goes by.
-            let verdict = match frame.offload.check(bytes) {
-                Ok(()) => self.networks[network].fabric.ingress(index, bytes, self.now),
-                Err(_) => Verdict::Drop(DropReason::BadOffload),
+            let addresses = Addresses::read(bytes);
+            let verdict = match (frame.offload.check(bytes), addresses) {
+                (Err(_), _) => Verdict::Drop(DropReason::BadOffload),
+                (Ok(()), None) => Verdict::Drop(DropReason::Runt),
+                (Ok(()), Some(addresses)) => {
+                    self.networks[network].fabric.decide(index, addresses, self.now)
+                }
             };
             match verdict {
                 Verdict::Drop(reason) => {
-                    port.counters.ingress.dropped.count(reason);
-                    self.received(index, &frame, Passage::dropped_in(reason));
+                    self.decided(index, &frame, Passage::dropped_in(reason), |ingress| {
+                        ingress.dropped.count(reason);
+                    });
                     self.pool.release(frame);
                 }
                 Verdict::Flood => {
-                    port.counters.ingress.flooded_frames += 1;
-                    self.received(index, &frame, Passage::IN);
+                    self.decided(index, &frame, Passage::IN, |ingress| ingress.flooded_frames += 1);
                     self.flood(index, network, frame);
                 }
                 Verdict::Forward(target) => {
-                    let Some(frame) = self.forward(index, target, frame, waits) else { continue };
-                    self.inbox.frames.push_front(frame);
-                    self.hold(index, target);
-                    return;
+                    if let Some(frame) = self.forward(index, target, frame, waits) {
+                        self.inbox.frames.push_front(frame);
+                        self.hold(index, target);
+                        return;
+                    }
+                    if let Some(addresses) = addresses {
+                        self.forward_alike(index, target, addresses);
+                    }
                 }
             }
         }
@@ -127,10 +136,7 @@ impl<P: Poller> Switch<P> {
         if waits && matches!(admission, Admission::Wait) {
             return Some(frame);
         }
-        if let Some(port) = self.port_mut(index) {
-            port.counters.ingress.forwarded_frames += 1;
-        }
-        self.received(index, &frame, Passage::IN);
+        self.decided(index, &frame, Passage::IN, |ingress| ingress.forwarded_frames += 1);
         match admission.refusal() {
             None => self.enqueue(target, frame, work, load.frames),
             Some(reason) => {
@@ -184,18 +190,21 @@ impl<P: Poller> Switch<P> {
             self.pool.release(frame);
             return;
         };
-        port.counters.egress.enqueued_frames += 1;
-        if !port.takes.takes(&frame.offload) {
+        if !frame.offload.is_none() && !port.takes.takes(&frame.offload) {
             // It did until a moment ago, when it was made to send what it had.
-            port.counters.egress.dropped.count(DropReason::NoPeer);
-            let passage = Passage::dropped_out(DropReason::NoPeer, 1);
-            self.taps.show(target, &frame, passage, &self.pool, self.now);
+            self.refuse(target, &frame, 1, DropReason::NoPeer);
             self.pool.release(frame);
             return;
         }
-        // It may wait for long, and is to keep no buffer in which others stand.
-        let frame = if port.blocked { self.pool.alone(frame) } else { frame };
-        port.queue.push(frame, self.now, &mut self.pool);
+        port.counters.egress.enqueued_frames += 1;
+        port.enqueue(frame, self.now, &mut self.pool);
+        self.enqueued(target);
+    }
+
+    /// Sees to it that what was queued for a port is sent in time.
+    #[inline]
+    pub(super) fn enqueued(&mut self, target: PortIndex) {
+        let Some(port) = port_of(&mut self.members, target) else { return };
         if port.blocked {
             // The queue may have been empty, all in it too old, and then nothing is due here.
             self.due_at(self.now + QUEUE_AGE_MAX);
@@ -246,12 +255,9 @@ impl<P: Poller> Switch<P> {
             port.tried_at = self.now;
             let sent = port.port.send(&Outbox::new(&port.queue, &self.pool));
             self.taps.show_first(index, &port.queue, sent.taken_frames, &self.pool, self.now);
-            for _ in 0..sent.taken_frames {
-                let Some(frame) = port.queue.pop() else { break };
-                port.counters.egress.sent_frames += 1;
-                port.counters.egress.sent_bytes += frame.len_bytes() as u64;
-                self.pool.release(frame);
-            }
+            let (frames, bytes) = port.queue.end_first(sent.taken_frames, &mut self.pool);
+            port.counters.egress.sent_frames += frames;
+            port.counters.egress.sent_bytes += bytes;
             port.counters.egress.count_batch(sent.taken_frames);
             if sent.taken_frames > 0 {
                 port.progress_at = self.now;
@@ -375,12 +381,20 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    /// Counts a frame that came in, now that it was decided on.
+    /// Counts a frame that came in, now that it was decided on; `count` says what was decided.
     #[inline]
-    pub(super) fn received(&mut self, index: PortIndex, frame: &Frame, passage: Passage) {
+    pub(super) fn decided(
+        &mut self,
+        index: PortIndex,
+        frame: &Frame,
+        passage: Passage,
+        count: impl FnOnce(&mut Ingress),
+    ) {
         if let Some(port) = self.port_mut(index) {
-            port.counters.ingress.received_frames += 1;
-            port.counters.ingress.received_bytes += frame.len_bytes() as u64;
+            let ingress = &mut port.counters.ingress;
+            ingress.received_frames += 1;
+            ingress.received_bytes += frame.len_bytes() as u64;
+            count(ingress);
             self.taps.show(index, frame, passage, &self.pool, self.now);
         }
     }
@@ -409,5 +423,15 @@ impl<P: Poller> Switch<P> {
             ingress.dropped.add(reason, frames);
             self.taps.reject(index, reason, frames);
         }
+    }
+}
+
+impl PortState {
+    /// Queues a frame that was admitted.
+    #[inline]
+    pub(super) fn enqueue(&mut self, frame: Frame, now: Nanos, pool: &mut Pool) {
+        // It may wait for long, and is to keep no buffer in which others stand.
+        let frame = if self.blocked { pool.alone(frame) } else { frame };
+        self.queue.push(frame, now, pool);
     }
 }

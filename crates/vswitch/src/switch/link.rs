@@ -43,10 +43,10 @@ impl<P: Poller> Switch<P> {
     /// Drops what came in by a port whose link is down.
     pub(super) fn drop_inbox(&mut self, index: PortIndex) {
         while let Some(frame) = self.inbox.frames.pop_front() {
-            if let Some(port) = port_of(&mut self.members, index) {
-                port.counters.ingress.dropped.count(DropReason::LinkDown);
-            }
-            self.received(index, &frame, Passage::dropped_in(DropReason::LinkDown));
+            let reason = DropReason::LinkDown;
+            self.decided(index, &frame, Passage::dropped_in(reason), |ingress| {
+                ingress.dropped.count(reason);
+            });
             self.pool.release(frame);
         }
     }

@@ -22,6 +22,7 @@ use crate::queue::EgressQueue;
 use crate::time::Nanos;
 
 mod admission;
+mod alike;
 mod clients;
 mod data_path;
 mod finish;

@@ -87,6 +87,12 @@ impl Taps {
         id
     }
 
+    /// Whether frames are to be shown.
+    #[inline]
+    pub(super) fn is_capturing(&self) -> bool {
+        !self.attached.is_empty()
+    }
+
     /// Shows a frame at a port. All that this costs while nobody captures is the look whether
     /// somebody does.
     #[inline]
@@ -98,7 +104,7 @@ impl Taps {
         pool: &Pool,
         now: Nanos,
     ) {
-        if !self.attached.is_empty() {
+        if self.is_capturing() {
             // A copy, made here alone: that others had a reference would keep it out of registers.
             self.show_all(port, Frame { ..*frame }, passage, pool, now);
         }
@@ -114,7 +120,7 @@ impl Taps {
         pool: &Pool,
         now: Nanos,
     ) {
-        if !self.attached.is_empty() {
+        if self.is_capturing() {
             for place in 0..frames.min(queue.len()) {
                 self.show(port, queue.frame(place), Passage::OUT, pool, now);
             }

@@ -14,10 +14,12 @@ mod unfinished;
 mod world;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use testkit::replay::Replay;
 
 use vswitch::Nanos;
+use vswitch::capture::{TapSettings, tap};
+use vswitch::counters::PortCounters;
 use vswitch::fabric::{PortPolicy, Settings};
 use vswitch::offload;
 use vswitch::queue::QUEUE_FRAMES_MAX;
@@ -74,6 +76,25 @@ fn a_seed_replays() {
     assert_ne!(once, run(8));
 }
 
+/// Whether frames are captured changes nothing for them: then each goes its way alone; else those
+/// from one station to another that follow one another go together.
+#[test]
+fn frames_fare_alone_as_they_do_together() {
+    for seed in 0..SEEDS_LEAST {
+        let [alone, together] = [true, false].map(|is_captured| {
+            let mut run = Run::new(seed);
+            let (tap, _reader) = tap(TapSettings::default()).expect("a ring");
+            let attached = run.switch.attach_tap(tap, SystemTime::UNIX_EPOCH).expect("a place");
+            // Attached in both, since that takes a look at the clock.
+            if !is_captured {
+                run.switch.detach_tap(attached);
+            }
+            run.outcome()
+        });
+        assert_eq!(alone, together, "seed {seed}");
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     delivered: u64,
@@ -83,6 +104,7 @@ struct Outcome {
     pieces: u64,
     calls: u64,
     ended_at: Nanos,
+    counters: Vec<PortCounters>,
 }
 
 struct Run {
@@ -91,27 +113,36 @@ struct Run {
 }
 
 fn run(seed: u64) -> Outcome {
-    let shared = Arc::new(Mutex::new(World::new(seed)));
-    let mut run = Run { switch: Switch::new(SimPoller(Arc::clone(&shared))), shared };
-    run.plug_in();
-    let end = lock(&run.shared).now + TROUBLE;
-    run.until(end);
-    run.recover();
-    let report = run.switch.report();
-    let world = lock(&run.shared);
-    let (sent, arrived) = world.checks.sound;
-    assert_eq!(sent, arrived, "sound guests lost frames");
-    Outcome {
-        delivered: world.checks.delivered,
-        pauses: report.ports.iter().map(|port| port.counters.pauses).sum(),
-        whole: world.checks.whole,
-        pieces: world.checks.pieces,
-        calls: world.calls,
-        ended_at: world.now,
-    }
+    Run::new(seed).outcome()
 }
 
 impl Run {
+    fn new(seed: u64) -> Self {
+        let shared = Arc::new(Mutex::new(World::new(seed)));
+        let mut run = Self { switch: Switch::new(SimPoller(Arc::clone(&shared))), shared };
+        run.plug_in();
+        run
+    }
+
+    fn outcome(mut self) -> Outcome {
+        let end = lock(&self.shared).now + TROUBLE;
+        self.until(end);
+        self.recover();
+        let counters: Vec<_> = self.switch.report().ports.iter().map(|p| p.counters).collect();
+        let world = lock(&self.shared);
+        let (sent, arrived) = world.checks.sound;
+        assert_eq!(sent, arrived, "sound guests lost frames");
+        Outcome {
+            delivered: world.checks.delivered,
+            pauses: counters.iter().map(|counters| counters.pauses).sum(),
+            whole: world.checks.whole,
+            pieces: world.checks.pieces,
+            calls: world.calls,
+            ended_at: world.now,
+            counters,
+        }
+    }
+
     fn plug_in(&mut self) {
         let network = self.switch.add_network("simulated", Settings::default());
         let guests = lock(&self.shared).ends.len();

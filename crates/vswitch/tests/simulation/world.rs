@@ -5,10 +5,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use vswitch::Nanos;
 use vswitch::offload::{Offload, Offloads};
 use vswitch::poller::{Event, Interest, Poller, Source, Token, Wake};
 use vswitch::port::{Gone, Inbox, Outbox, Port, Received, SendFault, Sent};
+use vswitch::{MacAddr, Nanos};
 
 use crate::checks::Checks;
 use crate::frame::{CONTENT_LEN_MIN, Content, station};
@@ -65,6 +65,8 @@ pub(crate) struct End {
     acts_at: Nanos,
     /// Frames a guest may send in one go.
     burst: u64,
+    /// To whom it sent last.
+    sent_to: Option<MacAddr>,
     /// Since when there has been room for a frame.
     room_since: Option<Nanos>,
 }
@@ -151,6 +153,7 @@ impl World {
                     acts_at: Nanos(rng.below(1_000_000)),
                     room_since: Some(Nanos(0)),
                     burst: if sound { 8 } else { rng.range(1..120) },
+                    sent_to: None,
                 }
             })
             .collect();
@@ -270,14 +273,17 @@ impl World {
     /// Sends one frame from a guest, to whomever it likes.
     fn send(&mut self, guest: usize) {
         let sound = self.ends[guest].habit == Habit::Sound;
+        let sent_to = self.ends[guest].sent_to.filter(|_| self.rng.chance(70));
         let to = match self.rng.below(20) {
             _ if sound => station(self.ends[guest].partner),
-            0 => vswitch::MacAddr::BROADCAST,
-            1 => vswitch::MacAddr([0x33, 0x33, 0, 0, 0, 1]),
+            _ if let Some(same) = sent_to => same,
+            0 => MacAddr::BROADCAST,
+            1 => MacAddr([0x33, 0x33, 0, 0, 0, 1]),
             2 => station(900 + self.rng.place(50)),
             // Not the sound ones: their sockets are to be free for each other.
             _ => station(2 + self.rng.place(self.ends.len() - 2)),
         };
+        self.ends[guest].sent_to = Some(to);
         if !sound && self.rng.chance(8) {
             self.send_unfinished(guest, to, false);
             return;
@@ -291,7 +297,7 @@ impl World {
         self.send_frame(guest, to, usize::try_from(len).unwrap());
     }
 
-    pub(crate) fn send_frame(&mut self, guest: usize, to: vswitch::MacAddr, len: usize) {
+    pub(crate) fn send_frame(&mut self, guest: usize, to: MacAddr, len: usize) {
         let content = Content { to, from: station(guest), id: self.next_id, len };
         self.next_id += 1;
         self.checks.sent(guest, content, self.now);
@@ -299,7 +305,7 @@ impl World {
     }
 
     /// Sends a frame with work left on it, which is told rightly when it is to be `valid`.
-    pub(crate) fn send_unfinished(&mut self, guest: usize, to: vswitch::MacAddr, valid: bool) {
+    pub(crate) fn send_unfinished(&mut self, guest: usize, to: MacAddr, valid: bool) {
         let from = station(guest);
         let make = if valid { unfinished::valid } else { unfinished::any };
         let raw = make(&mut self.rng, to, from);

@@ -54,13 +54,14 @@ impl Mmsg {
     ) -> io::Result<Received> {
         let class = self.class.class();
         let mut slots = 0;
-        for (place, slot) in inbox.slots(class, self.batch.frames()).enumerate() {
+        let messages = self.headers.iter_mut().zip(self.vectors.iter_mut());
+        for (slot, (header, vectors)) in inbox.slots(class, self.batch.frames()).zip(messages) {
             let spill_len = if class == SizeClass::Full { 0 } else { slot.spill.len() };
-            self.vectors[place] = [
+            *vectors = [
                 libc::iovec { iov_base: slot.head.as_mut_ptr().cast(), iov_len: slot.head.len() },
                 libc::iovec { iov_base: slot.spill.as_mut_ptr().cast(), iov_len: spill_len },
             ];
-            self.address(place, if spill_len == 0 { 1 } else { 2 });
+            point(header, if spill_len == 0 { &mut vectors[..1] } else { vectors });
             slots += 1;
         }
         if slots == 0 {
@@ -84,8 +85,7 @@ impl Mmsg {
             return if drained { Ok(Received::Drained) } else { Err(error) };
         };
         let mut biggest = 0;
-        for place in 0..received {
-            let header = &self.headers[place];
+        for (place, header) in self.headers.iter().enumerate().take(received) {
             let len = header.msg_len as usize;
             if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
                 inbox.reject(DropReason::Oversize, len);
@@ -113,15 +113,16 @@ impl Mmsg {
         outbox: &Outbox<'_>,
     ) -> io::Result<usize> {
         let (mut frames, mut bytes) = (0_u32, 0);
-        for (frame, place) in outbox.iter().zip(0..SEND_FRAMES_MAX) {
-            if place > 0 && bytes + frame.len() > SEND_BYTES_MAX {
+        let messages = self.headers.iter_mut().zip(self.vectors.iter_mut());
+        for ((header, vectors), frame) in messages.zip(outbox.iter()) {
+            if frames > 0 && bytes + frame.len() > SEND_BYTES_MAX {
                 break;
             }
             bytes += frame.len();
             frames += 1;
-            self.vectors[place][0] =
+            vectors[0] =
                 libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
-            self.address(place, 1);
+            point(header, &mut vectors[..1]);
         }
         // SAFETY: the first `frames` headers point at vectors, and those at frames that the outbox
         // borrows from the pool for longer than this call, which only reads them.
@@ -135,14 +136,13 @@ impl Mmsg {
         };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
+}
 
-    /// Points header number `place` at the first `count` of its vectors.
-    fn address(&mut self, place: usize, count: usize) {
-        let header = &mut self.headers[place].msg_hdr;
-        header.msg_iov = self.vectors[place].as_mut_ptr();
-        header.msg_iovlen = count;
-        header.msg_flags = 0;
-    }
+/// Points a header at its vectors.
+fn point(header: &mut libc::mmsghdr, vectors: &mut [libc::iovec]) {
+    header.msg_hdr.msg_iov = vectors.as_mut_ptr();
+    header.msg_hdr.msg_iovlen = vectors.len();
+    header.msg_hdr.msg_flags = 0;
 }
 
 impl std::fmt::Debug for Mmsg {
