@@ -22,6 +22,7 @@ pub(super) fn cases(times: Times) -> Vec<Case> {
     }
     cases.push(many(times, 8));
     cases.push(many(times, 32));
+    cases.push(many_by_relays(times, 32));
     cases.push(idle_neighbours(times));
     cases.push(flooder(times));
     cases.push(control_clients(times));
@@ -155,6 +156,19 @@ fn many(times: Times, ends: usize) -> Case {
             // How much of it is the kernel's: a relay has a process for each pair.
             Target::ratio(CpuMicrosPerFrame, &[2], Bound::Open),
         ],
+        quick: false,
+    }
+}
+
+/// What many busy pairs cost the kernel: bare relays, beside one of them.
+fn many_by_relays(times: Times, ends: usize) -> Case {
+    let load = |ends| Load::Saturate(times.saturate(&pairs(ends), 64));
+    let relays = |ends| Contender::new(Subject::Relay { batch: 32 }, wiring(ends, 64), load(ends));
+    Case {
+        name: format!("relays-{ends}-ports"),
+        what: format!("unixgram, {ends} ends in pairs with a bare relay each, one way, 64 B"),
+        contenders: vec![relays(ends), relays(2).called("one relay")],
+        targets: vec![Target::ratio(CpuMicrosPerFrame, &[1], Bound::Open)],
         quick: false,
     }
 }
