@@ -195,7 +195,8 @@ impl Pool {
                 self.free[class as usize].push(buffer);
             }
             // The budget has no room for it any more.
-            _ => self.allocated_bytes -= buffer.len(),
+            Some(_) => self.allocated_bytes -= buffer.len(),
+            None => {}
         }
     }
 
