@@ -78,6 +78,7 @@ impl MemorySwitch {
     #[must_use]
     pub fn new(shape: Shape) -> Self {
         let Shape { ports, to, frame_bytes, takes_per_round } = shape;
+        assert!(to != To::EachInTurn || ports > 2, "nobody to take turns with");
         let cables: Cables = (0..ports).map(|_| Cable::default()).collect();
         let mut switch = Switch::new(MemoryPoller {
             now: Nanos(0),

@@ -143,6 +143,26 @@ fn no_frame_of_many_passes_a_link_that_is_down() {
     }
 }
 
+/// Each frame from an address that its port had no place for is counted, also where many come at
+/// once that are decided on together.
+#[test]
+fn every_frame_from_an_address_without_a_place_is_counted() {
+    let (mut switch, network, hand) = by_hand();
+    let (source, target) = (Far::new(1), Far::new(2));
+    let policy = PortPolicy { addresses_max: 1, ..PortPolicy::default() };
+    source.add_with(policy, &mut switch, network, WhenGone::Keep);
+    target.add(&mut switch, network, WhenGone::Keep);
+    target.give(broadcast(2));
+    source.give(broadcast(1));
+    for from in [1, 7] {
+        (0..5).for_each(|_| source.give(unicast(from, 2)));
+    }
+    hand.lock().ready.extend([2, 1]);
+    switch.step(Nanos(0)).unwrap();
+    assert_eq!(target.taken(), 1 + 5 + 5);
+    assert_eq!(switch.report().loops[0].fdbs[0].not_learnt_frames, 5);
+}
+
 /// A client that the poller does not take is no client, and leaves its place to the next.
 #[test]
 fn a_client_that_cannot_be_watched_is_counted_once() {

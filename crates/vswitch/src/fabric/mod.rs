@@ -244,6 +244,14 @@ impl Fabric {
         }
     }
 
+    /// Counts frames behind one that was [decided on](Self::decide), from and to the same stations,
+    /// to which the same applies.
+    pub(crate) fn count_alike(&mut self, addresses: Addresses, frames: u64) {
+        if self.table.find(addresses.source).is_none() {
+            self.not_learnt += frames;
+        }
+    }
+
     /// The ports of this network, in the order in which they were added.
     #[must_use]
     pub fn ports(&self) -> &[PortIndex] {
@@ -359,7 +367,7 @@ impl Fabric {
 
     #[cold]
     fn learn_new(&mut self, port: PortIndex, source: AddressKey, now: Nanos) {
-        if self.has_place(port) {
+        if self.take_place(port) {
             self.table.insert(Entry { mac: source.mac(), port, seen: now, is_static: false });
         } else {
             self.not_learnt += 1;
@@ -376,7 +384,7 @@ impl Fabric {
     }
 
     /// Takes one of the places for addresses behind a port, if there is one.
-    fn has_place(&mut self, port: PortIndex) -> bool {
+    fn take_place(&mut self, port: PortIndex) -> bool {
         let Some(Some(state)) = self.states.get_mut(usize::from(port.0)) else { return false };
         let has = state.addresses < state.policy.addresses_max;
         state.addresses += usize::from(has);

@@ -46,7 +46,7 @@ const CELLS_AT_START: usize = 1024;
 pub(super) struct AddressTable {
     /// A power of two of them.
     cells: Box<[Cell]>,
-    /// How far a hash is shifted to be the number of a cell.
+    /// What [`shift`] says of so many.
     shift: u32,
     len: usize,
     multiplier: u64,
@@ -189,7 +189,7 @@ impl AddressTable {
     }
 }
 
-/// What leaves of 64 bits the highest, as many as number so many cells.
+/// By how much a hash of 64 bits is shifted to the right to be below `cells`, a power of two.
 const fn shift(cells: usize) -> u32 {
     64 - cells.trailing_zeros()
 }

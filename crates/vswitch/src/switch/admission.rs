@@ -61,13 +61,14 @@ impl<P: Poller> Switch<P> {
             {
                 Admission::Room
             }
-            _ => self.admit_to_full(target, load, sender),
+            _ => self.admit_with_care(target, load, sender),
         }
     }
 
-    /// The same at a target that is not simply open: full, down, or gone.
+    /// The same where there is more to it: the target is full, or has no room before it has sent
+    /// what was queued in this batch, or is down or gone.
     #[inline(never)]
-    fn admit_to_full(&mut self, target: PortIndex, load: &Load, sender: Sender) -> Admission {
+    fn admit_with_care(&mut self, target: PortIndex, load: &Load, sender: Sender) -> Admission {
         let frames_max = sender.queue_frames_max();
         if load.frames > frames_max {
             // No queue ever has that much room: there is nothing to wait for.

@@ -1,9 +1,9 @@
 //! Frames that follow one another from one station to another: most of what makes traffic heavy.
 //!
-//! What was decided on the first of them holds for those behind it in its batch, as long as it is
-//! queued without further ado: nothing was learnt or forgotten in between. So they are queued by
-//! a look at their addresses and at the room there is. Whatever is not so simple (work left on the
-//! frame, a target for which senders wait, a capture) is left to the way that all frames go.
+//! The fabric's answer to the first of them is its answer to those behind it in the batch: nothing
+//! that it goes by is another. So they are queued by a look at their addresses and at the target's
+//! room. Whatever is not so simple (work left on the frame, no room, a queue so long that senders
+//! have to wait, a link that is down, a capture) is left to the way that all frames go.
 
 use super::{Member, Place, PortState, Switch};
 use crate::fabric::{Addresses, PortIndex};
@@ -11,8 +11,9 @@ use crate::poller::Poller;
 use crate::queue::{Load, QUEUE_FRAMES_UNICAST};
 
 impl<P: Poller> Switch<P> {
-    /// Queues for `target` the next frames of the inbox, which came in by `index`, while they are
-    /// from and to these addresses, as the frame before them was that was forwarded so.
+    /// Queues for `target` the next frames of the inbox, which came in by `index`, while they have
+    /// these addresses. The frame before them had, and was for `target`; whether it was queued or
+    /// refused does not matter here: what these need is looked for.
     #[inline]
     pub(super) fn forward_alike(
         &mut self,
@@ -43,7 +44,9 @@ impl<P: Poller> Switch<P> {
         from.counters.ingress.forwarded_frames += frames;
         to.counters.egress.enqueued_frames += frames;
         if frames > 0 {
-            self.enqueued(target);
+            let network = usize::from(from.settings.network.0);
+            self.networks[network].fabric.count_alike(addresses, frames);
+            self.see_to(target);
         }
     }
 }

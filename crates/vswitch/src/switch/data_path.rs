@@ -86,8 +86,8 @@ impl<P: Poller> Switch<P> {
             let network = usize::from(port.settings.network.0);
             let waits = port.settings.waits;
             let bytes = self.pool.bytes(&frame);
-            // Where a checksum would be written is known to be behind what the fabric goes by.
             let addresses = Addresses::read(bytes);
+            // Where a checksum would be written is known to be behind what the fabric goes by.
             let verdict = match (frame.offload.check(bytes), addresses) {
                 (Err(_), _) => Verdict::Drop(DropReason::BadOffload),
                 (Ok(()), None) => Verdict::Drop(DropReason::Runt),
@@ -198,12 +198,12 @@ impl<P: Poller> Switch<P> {
         }
         port.counters.egress.enqueued_frames += 1;
         port.enqueue(frame, self.now, &mut self.pool);
-        self.enqueued(target);
+        self.see_to(target);
     }
 
     /// Sees to it that what was queued for a port is sent in time.
     #[inline]
-    pub(super) fn enqueued(&mut self, target: PortIndex) {
+    pub(super) fn see_to(&mut self, target: PortIndex) {
         let Some(port) = port_of(&mut self.members, target) else { return };
         if port.blocked {
             // The queue may have been empty, all in it too old, and then nothing is due here.
