@@ -122,11 +122,19 @@ fn one_address_cannot_be_named_in_two_loops() {
     }
 }
 
-/// The names of this process's threads that run a loop of another service than the first.
+/// How many of this process's threads run a loop of another service than the first.
 fn loop_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("loop ")).count()
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    stats.filter(|stat| stat.contains("(loop ") && !is_exiting(stat)).count()
+}
+
+/// Whether a task is on its way out (PF_EXITING in the flags, proc(5)). One that was joined is, and
+/// may stand in /proc for a moment yet: the kernel wakes who joins it before it takes it out.
+fn is_exiting(stat: &str) -> bool {
+    let behind_name = stat.rsplit_once(')').expect("a name").1;
+    let flags: u32 = behind_name.split_whitespace().nth(6).expect("flags").parse().unwrap();
+    flags & 4 != 0
 }
 
 #[test]
