@@ -139,10 +139,10 @@ impl EgressQueue {
             if queued.frame.in_run {
                 let frame = std::mem::replace(&mut queued.frame, Frame::NOWHERE);
                 queued.frame = pool.alone(frame);
-            }
-            if queued.frame.in_run {
-                // There is no room; the next time there may be.
-                return;
+                if queued.frame.in_run {
+                    // There is no room; the next time there may be.
+                    return;
+                }
             }
             self.alone_frames += 1;
         }

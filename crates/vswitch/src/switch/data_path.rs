@@ -97,10 +97,7 @@ impl<P: Poller> Switch<P> {
             };
             match verdict {
                 Verdict::Drop(reason) => {
-                    self.decided(index, &frame, Passage::dropped_in(reason), |ingress| {
-                        ingress.dropped.count(reason);
-                    });
-                    self.pool.release(frame);
+                    self.drop_incoming(index, frame, reason);
                 }
                 Verdict::Flood => {
                     self.decided(index, &frame, Passage::IN, |ingress| ingress.flooded_frames += 1);
@@ -381,9 +378,17 @@ impl<P: Poller> Switch<P> {
         }
     }
 
+    /// Drops a frame that came in.
+    pub(super) fn drop_incoming(&mut self, index: PortIndex, frame: Frame, reason: DropReason) {
+        self.decided(index, &frame, Passage::dropped_in(reason), |ingress| {
+            ingress.dropped.count(reason);
+        });
+        self.pool.release(frame);
+    }
+
     /// Counts a frame that came in, now that it was decided on; `count` says what was decided.
     #[inline]
-    pub(super) fn decided(
+    fn decided(
         &mut self,
         index: PortIndex,
         frame: &Frame,

@@ -1,7 +1,6 @@
 //! A port's link, taken down and up by a person: as if its cable were pulled.
 
 use super::{Member, Switch, port_of};
-use crate::capture::Passage;
 use crate::counters::DropReason;
 use crate::fabric::PortIndex;
 use crate::poller::Poller;
@@ -43,11 +42,7 @@ impl<P: Poller> Switch<P> {
     /// Drops what came in by a port whose link is down.
     pub(super) fn drop_inbox(&mut self, index: PortIndex) {
         while let Some(frame) = self.inbox.frames.pop_front() {
-            let reason = DropReason::LinkDown;
-            self.decided(index, &frame, Passage::dropped_in(reason), |ingress| {
-                ingress.dropped.count(reason);
-            });
-            self.pool.release(frame);
+            self.drop_incoming(index, frame, DropReason::LinkDown);
         }
     }
 }
