@@ -153,18 +153,18 @@ fn many(times: Times, ends: usize) -> Case {
         targets: vec![
             Target::ratio(CpuMicrosPerFrame, &[1], Bound::AtMost(1.10)),
             Target::ratio(KiloframesPerSecond, &[2], Bound::AtLeast(0.95)),
-            // One relay for all pairs: with many it waits by epoll, with one by poll.
+            // One relay for all pairs, which waits by epoll.
             Target::ratio(CpuMicrosPerFrame, &[2], Bound::Open),
         ],
         quick: false,
     }
 }
 
-/// What many busy pairs cost a bare relay, beside one. (With many it waits by epoll, with one by
-/// poll: that is part of the difference.)
+/// What many busy pairs cost a bare relay, beside one. With both it waits by epoll: with one pair
+/// the yardsticks wait by poll, and that would be part of the difference.
 fn many_by_relay(times: Times, ends: usize) -> Case {
     let load = |ends| Load::Saturate(times.saturate(&pairs(ends), 64));
-    let relay = |ends| Contender::new(Subject::Relay { batch: 32 }, wiring(ends, 64), load(ends));
+    let relay = |ends| Contender::new(Subject::EpollRelay, wiring(ends, 64), load(ends));
     Case {
         name: format!("relay-{ends}-ports"),
         what: format!("unixgram, {ends} ends in pairs at one bare relay, one way, 64 B"),

@@ -2,7 +2,7 @@
 //! `AF_XDP`; nothing receives by that, and no port shares memory with its guest: bare relays beside
 //! the switch's ports say what these could bring at most.
 
-use super::{Bound, Case, Contender, Load, Target, Times, datagrams, interfaces};
+use super::{Bound, Case, Contender, Load, Target, Times, datagrams, interfaces, pairs};
 use crate::figures::Figure::{CpuMicrosPerFrame, KiloframesPerSecond};
 use crate::subject::{Subject, Wiring};
 use crate::system::xdp;
@@ -10,6 +10,7 @@ use crate::system::xdp;
 pub(super) fn cases(times: Times) -> Vec<Case> {
     let mut cases: Vec<Case> =
         [64, 1514, 9014].map(|frame_bytes| shared_memory(times, frame_bytes)).into();
+    cases.push(shared_memory_of_many(times, 32));
     for frame_bytes in [64, 1514] {
         cases.push(by_xdp(times, frame_bytes, (0, 1)));
         cases.push(by_xdp(times, frame_bytes, (1, 0)));
@@ -30,10 +31,26 @@ fn shared_memory(times: Times, frame_bytes: usize) -> Case {
         name: format!("shared-memory-{frame_bytes}"),
         what: format!("memory shared with both guests, one way, {frame_bytes} B: no port is so"),
         contenders: vec![
-            Contender::new(Subject::SharedRelay, Wiring::Shared { frame_bytes }, load()),
+            Contender::new(Subject::SharedRelay, Wiring::Shared { ends: 2, frame_bytes }, load()),
             Contender::new(Subject::Vswitch, datagrams, load()).called("datagrams"),
             Contender::new(Subject::Vswitch, Wiring::Streams, load()).called("streams"),
         ],
+        targets: [beside(1), beside(2)].concat(),
+        quick: false,
+    }
+}
+
+/// What many busy pairs cost such a relay, beside one.
+fn shared_memory_of_many(times: Times, ends: usize) -> Case {
+    let load = |ends| Load::Saturate(times.saturate(&pairs(ends), 64));
+    let relay = |ends| {
+        Contender::new(Subject::SharedRelay, Wiring::Shared { ends, frame_bytes: 64 }, load(ends))
+    };
+    let datagrams = Contender::new(Subject::Vswitch, datagrams::wiring(ends, 64), load(ends));
+    Case {
+        name: format!("shared-memory-{ends}-ports"),
+        what: format!("memory shared with {ends} guests in pairs, one way, 64 B: no port is so"),
+        contenders: vec![relay(ends), relay(2).called("2 ports"), datagrams.called("datagrams")],
         targets: [beside(1), beside(2)].concat(),
         quick: false,
     }

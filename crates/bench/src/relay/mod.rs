@@ -3,16 +3,16 @@
 //!
 //! Each is a process of its own (`vswitch-bench relay`), so that it is measured as a switch is.
 
+mod ready;
 mod shared;
 mod side;
 mod stream;
-
-use std::os::fd::AsFd as _;
 
 use crate::failure::{Result, Trying as _};
 use crate::system::mmsg::Batch;
 use crate::system::socket::wait_readable;
 
+use ready::Ready;
 use side::Side;
 pub(crate) use side::SideSpec;
 
@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     /// How many such relays at once, in one loop; `{}` in a path is the relay's number
     #[arg(long, default_value_t = 1)]
     pub(crate) pairs: usize,
+    /// Wait by epoll, as it does with many pairs, and not by poll
+    #[arg(long)]
+    pub(crate) epoll: bool,
 }
 
 /// What a relay says when its ends may plug in.
@@ -40,19 +43,17 @@ pub(crate) const READY: &str = "ready";
 
 /// Relays until it is killed.
 pub(crate) fn main(arguments: &Arguments) -> Result<()> {
-    let Arguments { a, b, batch, frame_bytes, pairs } = arguments;
+    let Arguments { a, b, batch, frame_bytes, pairs, epoll } = arguments;
     if let (SideSpec::Stream(a), SideSpec::Stream(b), 1) = (a, b, pairs) {
         return stream::relay(a, b);
     }
-    if let (SideSpec::Shared(a), SideSpec::Shared(b), 1) = (a, b, pairs) {
-        return shared::relay(a, b, *batch, *frame_bytes);
+    let pairs: Vec<_> = (0..*pairs).map(|pair| (a.numbered(pair), b.numbered(pair))).collect();
+    if let (SideSpec::Shared(_), SideSpec::Shared(_)) = (a, b) {
+        return shared::relay(&pairs, *batch, *frame_bytes);
     }
     let mut open = Vec::new();
-    for pair in 0..*pairs {
-        open.push((
-            side::open(&a.numbered(pair), *frame_bytes)?,
-            side::open(&b.numbered(pair), *frame_bytes)?,
-        ));
+    for (a, b) in &pairs {
+        open.push((side::open(a, *frame_bytes)?, side::open(b, *frame_bytes)?));
     }
     println!("{READY}");
     let mut sides = Vec::new();
@@ -61,7 +62,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<()> {
     }
     let mut frames = Batch::new(*batch, *frame_bytes);
     match <[Side; 2]>::try_from(sides) {
-        Ok(two) => relay_two(two, &mut frames),
+        Ok(two) if !*epoll => relay_two(two, &mut frames),
+        Ok(two) => relay_many(two.into(), &mut frames),
         Err(many) => relay_many(many, &mut frames),
     }
 }
@@ -80,22 +82,10 @@ fn relay_two([mut a, mut b]: [Side; 2], frames: &mut Batch) -> Result<()> {
 
 /// Pairs stand side by side: 0 with 1, 2 with 3.
 fn relay_many(mut sides: Vec<Side>, frames: &mut Batch) -> Result<()> {
-    use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
     let what = "wait for frames";
-    let epoll = Epoll::new(EpollCreateFlags::empty()).trying(what)?;
-    for (number, side) in sides.iter().enumerate() {
-        epoll
-            .add(side.fd().as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, number as u64))
-            .trying(what)?;
-    }
-    let mut events = vec![EpollEvent::empty(); sides.len()];
+    let mut ready = Ready::of(sides.iter().map(Side::fd)).trying(what)?;
     loop {
-        let count = match epoll.wait(&mut events, EpollTimeout::NONE) {
-            Err(nix::Error::EINTR) => continue,
-            count => count.trying(what)?,
-        };
-        for event in &events[..count] {
-            let number = usize::try_from(event.data()).unwrap_or(0);
+        for number in ready.wait().trying(what)? {
             let (low, high) = sides.split_at_mut(number | 1);
             let (a, b) = (&mut low[number & !1], &mut high[0]);
             match number % 2 {

@@ -3,29 +3,53 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::path::PathBuf;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use socket2::Socket;
 
 use super::READY;
-use super::side::{accept, listen};
-use crate::failure::{Result, Trying as _};
-use crate::system::ring::{Channel, Receiver, Sender, sleep};
+use super::ready::Ready;
+use super::side::{SideSpec, accept, listen};
+use crate::failure::{Failure, Result, Trying as _};
+use crate::system::ring::{Channel, Receiver, Sender, silence};
 
-pub(super) fn relay(a: &PathBuf, b: &PathBuf, batch: usize, frame_bytes: usize) -> Result<()> {
-    let listeners = [listen(a)?, listen(b)?];
+/// The sides of each pair are shared memory.
+pub(super) fn relay(
+    pairs: &[(SideSpec, SideSpec)],
+    batch: usize,
+    frame_bytes: usize,
+) -> Result<()> {
+    let mut listeners = Vec::new();
+    for (a, b) in pairs {
+        listeners.push([listen_at(a)?, listen_at(b)?]);
+    }
     println!("{READY}");
-    let [(mut a, _at_a), (mut b, _at_b)] =
-        [meet(&listeners[0], frame_bytes)?, meet(&listeners[1], frame_bytes)?];
-    let what = "pass frames";
+    let (mut channels, mut clients) = (Vec::new(), Vec::new());
+    for [a, b] in &listeners {
+        let [(a, at_a), (b, at_b)] = [meet(a, frame_bytes)?, meet(b, frame_bytes)?];
+        channels.push([a, b]);
+        clients.push([at_a, at_b]);
+    }
+    let what = "wait for frames";
+    let mut rung = Ready::of(channels.iter().flatten().map(Channel::bell)).trying(what)?;
     loop {
-        let there = pass(&mut a.receiver, &mut b.sender, batch).trying(what)?;
-        let back = pass(&mut b.receiver, &mut a.sender, batch).trying(what)?;
-        let has_rest = there + back > 0;
-        if !has_rest && may_sleep(&a.receiver, &b.sender) && may_sleep(&b.receiver, &a.sender) {
-            sleep([a.bell(), b.bell()], -1).trying("wait for frames")?;
+        let mut passed = 0;
+        for [a, b] in &mut channels {
+            passed += pass(&mut a.receiver, &mut b.sender, batch).trying("pass frames")?;
+            passed += pass(&mut b.receiver, &mut a.sender, batch).trying("pass frames")?;
         }
+        if passed == 0 && channels.iter().all(may_sleep) {
+            for number in rung.wait().trying(what)? {
+                silence(channels[number / 2][number % 2].bell()).trying(what)?;
+            }
+        }
+    }
+}
+
+fn listen_at(side: &SideSpec) -> Result<Socket> {
+    match side {
+        SideSpec::Shared(path) => listen(path),
+        _ => Err(Failure::new("open a side", "memory is shared on both sides or none")),
     }
 }
 
@@ -61,7 +85,11 @@ fn pass(from: &mut Receiver, to: &mut Sender, batch: usize) -> io::Result<usize>
     Ok(frames)
 }
 
-/// Says that this side sleeps until there are frames, or room for them.
-fn may_sleep(from: &Receiver, to: &Sender) -> bool {
-    if from.ready() == 0 { from.may_sleep() } else { to.may_sleep() }
+/// Says, both ways, that the relay sleeps until there are frames, or room for them.
+fn may_sleep([a, b]: &[Channel; 2]) -> bool {
+    let way = |from: &Receiver, to: &Sender| match from.ready() {
+        0 => from.may_sleep(),
+        _ => to.may_sleep(),
+    };
+    way(&a.receiver, &b.sender) && way(&b.receiver, &a.sender)
 }

@@ -67,6 +67,7 @@ impl SideSpec {
         match self {
             Self::Datagram(place) => Self::Datagram(path(place)),
             Self::Stream(place) => Self::Stream(path(place)),
+            Self::Shared(place) => Self::Shared(path(place)),
             other => other.clone(),
         }
     }

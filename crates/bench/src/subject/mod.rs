@@ -38,6 +38,8 @@ pub(crate) enum Subject {
         /// Frames to a call.
         batch: usize,
     },
+    /// A bare relay, 32 frames to a call, that waits by epoll with one pair, too.
+    EpollRelay,
     /// A bare relay between two stretches of memory that it shares with the ends.
     SharedRelay,
     /// A bare relay whose end at a bridge is `AF_XDP`.
@@ -65,6 +67,7 @@ impl Subject {
             Self::VswitchAsked => "vswitch --control".to_owned(),
             Self::OtherVswitch => "other vswitch".to_owned(),
             Self::Relay { batch } => format!("relay {batch}"),
+            Self::EpollRelay => "relay epoll".to_owned(),
             Self::SharedRelay => "relay shared memory".to_owned(),
             Self::XdpRelay => "relay AF_XDP".to_owned(),
             Self::RingRelay => "relay ring".to_owned(),
@@ -96,6 +99,7 @@ impl Subject {
             Self::VswitchAsked => vswitch::start_with_crowd(wiring, programs),
             Self::OtherVswitch => vswitch::start(wiring, &programs.with_other_vswitch()?, &[]),
             Self::Relay { batch } => relay::start(wiring, programs, batch, relay::Kind::Plain),
+            Self::EpollRelay => relay::start(wiring, programs, 32, relay::Kind::Epoll),
             Self::SharedRelay => relay::start(wiring, programs, 32, relay::Kind::Plain),
             Self::XdpRelay => relay::start(wiring, programs, 32, relay::Kind::Xdp),
             Self::RingRelay => relay::start(wiring, programs, 32, relay::Kind::Ring),

@@ -1,5 +1,6 @@
 //! The bare relays, each a process of this program.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::relay_process::{Relay, plug_a_guest, ready};
@@ -13,11 +14,13 @@ use crate::system::socket::Buffers;
 /// Room for a TAP's largest frame with its header.
 const TAP_FRAME_BYTES: usize = 65_600;
 
-/// By what it reaches interfaces.
+/// By what it reaches interfaces, and how it waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Packet sockets, and TAPs without a header.
     Plain,
+    /// The same, waiting by epoll where the others do by poll: with one pair.
+    Epoll,
     /// TAPs with virtio-net headers.
     Vnet,
     /// `AF_XDP`.
@@ -31,25 +34,37 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind
     let socket = |number| socket_path(rig.path(), number).display().to_string();
     let (first, second) = (socket(0), socket(1));
     let relay = |a: String, b: String, frame_bytes| {
-        Relay { batch, frame_bytes, pairs: 1 }.command(&programs.own, &a, &b)
+        let relay = Relay { batch, frame_bytes, pairs: 1, epoll: by == Kind::Epoll };
+        relay.command(&programs.own, &a, &b)
     };
     let stream_at = |rig: &Rig, end| Place::Stream { path: socket_path(rig.path(), end) };
     let datagram_at = |rig: &Rig, end| datagram_place(rig.path(), end, true, Buffers::Large);
     match *wiring {
         Wiring::Datagrams { ends, connected, buffers, idle: 0, frame_bytes } => {
-            let relay = Relay { batch, frame_bytes, pairs: ends / 2 };
-            start_pairs(&mut rig, programs, &relay, connected, buffers)?;
+            let [a, b] = pair_of_paths(&rig, "gram");
+            let epoll = by == Kind::Epoll;
+            let relay = Relay { batch, frame_bytes, pairs: ends / 2, epoll };
+            rig.process = Some(ready(relay.command(&programs.own, &a, &b))?);
+            let own = |end| rig.path().join(format!("end{end}"));
+            let place = |end| Place::Datagram {
+                path: path_of(&rig, end),
+                own: own(end),
+                connected,
+                buffers,
+            };
+            rig.places = (0..ends).map(place).collect();
         }
         Wiring::Streams => {
             let sides = (format!("stream:{first}"), format!("stream:{second}"));
             rig.process = Some(ready(relay(sides.0, sides.1, 0))?);
             rig.places = vec![stream_at(&rig, 0), stream_at(&rig, 1)];
         }
-        Wiring::Shared { frame_bytes } => {
-            let sides = (format!("shared:{first}"), format!("shared:{second}"));
-            rig.process = Some(ready(relay(sides.0, sides.1, frame_bytes))?);
-            let place = |end| Place::Shared { path: socket_path(rig.path(), end), frame_bytes };
-            rig.places = [0, 1].map(place).into();
+        Wiring::Shared { ends, frame_bytes } => {
+            let [a, b] = pair_of_paths(&rig, "shared");
+            let relay = Relay { batch, frame_bytes, pairs: ends / 2, epoll: true };
+            rig.process = Some(ready(relay.command(&programs.own, &a, &b))?);
+            let place = |end| Place::Shared { path: path_of(&rig, end), frame_bytes };
+            rig.places = (0..ends).map(place).collect();
         }
         Wiring::StreamToDatagram { frame_bytes } => {
             let sides = (format!("stream:{first}"), format!("gram:{second}"));
@@ -95,24 +110,12 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind
     Ok(rig)
 }
 
-/// Ends 2n and 2n+1 are a pair; the `{}` of a relay's path is the pair's number.
-fn start_pairs(
-    rig: &mut Rig,
-    programs: &Programs,
-    relay: &Relay,
-    connected: bool,
-    buffers: Buffers,
-) -> Result<()> {
-    let side = |name: String| rig.path().join(name);
-    let [a, b] = ["a{}", "b{}"].map(|name| format!("gram:{}", side(name.to_owned()).display()));
-    let process = ready(relay.command(&programs.own, &a, &b))?;
-    let places = (0..2 * relay.pairs).map(|end| Place::Datagram {
-        path: side(format!("{}{}", ["a", "b"][end % 2], end / 2)),
-        own: side(format!("end{end}")),
-        connected,
-        buffers,
-    });
-    rig.places = places.collect();
-    rig.process = Some(process);
-    Ok(())
+/// The two sides of a relay of many pairs; the `{}` of a path is the pair's number.
+fn pair_of_paths(rig: &Rig, kind: &str) -> [String; 2] {
+    ["a{}", "b{}"].map(|name| format!("{kind}:{}", rig.path().join(name).display()))
+}
+
+/// Where an end of such a relay is: ends 2n and 2n+1 are pair n.
+fn path_of(rig: &Rig, end: usize) -> PathBuf {
+    rig.path().join(format!("{}{}", ["a", "b"][end % 2], end / 2))
 }

@@ -21,7 +21,7 @@ pub(super) fn plug_a_guest(
 ) -> Result<()> {
     let (socket, own) = (socket_path(rig.path(), 0), rig.path().join("guest"));
     let plug = format!("plug:{}:{}", socket.display(), own.display());
-    let relay = Relay { batch: 32, frame_bytes: 2048, pairs: 1 };
+    let relay = Relay { batch: 32, frame_bytes: 2048, pairs: 1, epoll: false };
     let command = relay.command(&programs.own, &plug, "tap:g0");
     let guest = Arc::new(Namespace::new()?);
     rig.others.push(guest.inside(move || ready(command))?);
@@ -41,6 +41,8 @@ pub(super) struct Relay {
     pub(super) batch: usize,
     pub(super) frame_bytes: usize,
     pub(super) pairs: usize,
+    /// Waits by epoll even with one pair.
+    pub(super) epoll: bool,
 }
 
 impl Relay {
@@ -49,6 +51,7 @@ impl Relay {
         command.args(["relay", a, b, "--batch", &self.batch.to_string()]);
         command.args(["--frame-bytes", &self.frame_bytes.to_string()]);
         command.args(["--pairs", &self.pairs.to_string()]);
+        command.args(self.epoll.then_some("--epoll"));
         command
     }
 }

@@ -17,8 +17,8 @@ pub(crate) enum Wiring {
     Datagrams { ends: usize, connected: bool, buffers: Buffers, idle: usize, frame_bytes: usize },
     /// Two stream ends.
     Streams,
-    /// Two ends that share memory with what is between them.
-    Shared { frame_bytes: usize },
+    /// Ends in pairs that share memory with what is between them.
+    Shared { ends: usize, frame_bytes: usize },
     /// End 0 is a stream, end 1 unix datagrams.
     StreamToDatagram { frame_bytes: usize },
     /// End 0 is unix datagrams, end 1 an interface on a bridge that the subject joins.

@@ -91,7 +91,7 @@ impl Channel {
     /// How many frames there is room for; when for none, sleeps once, `timeout_ms` at most.
     pub(crate) fn wait_for_room(&self, timeout_ms: i32) -> io::Result<usize> {
         if self.sender.free() == 0 && self.sender.may_sleep() {
-            sleep([self.bell()], timeout_ms)?;
+            sleep(self.bell(), timeout_ms)?;
         }
         Ok(self.sender.free())
     }
@@ -99,7 +99,7 @@ impl Channel {
     /// How many frames are there; when none is, sleeps once, `timeout_ms` at most.
     pub(crate) fn wait_for_frames(&self, timeout_ms: i32) -> io::Result<usize> {
         if self.receiver.ready() == 0 && self.receiver.may_sleep() {
-            sleep([self.bell()], timeout_ms)?;
+            sleep(self.bell(), timeout_ms)?;
         }
         Ok(self.receiver.ready())
     }
@@ -216,17 +216,18 @@ impl Ring {
     }
 }
 
-/// Sleeps until one of the bells is rung, and silences them.
-pub(crate) fn sleep<const N: usize>(bells: [BorrowedFd<'_>; N], timeout_ms: i32) -> io::Result<()> {
-    let rung = wait_readable(bells, timeout_ms)?;
-    for bell in bells.into_iter().zip(rung).filter_map(|(bell, rung)| rung.then_some(bell)) {
-        let mut count = [0; 8];
-        match nix::unistd::read(bell, &mut count) {
-            Ok(_) | Err(nix::Error::EAGAIN | nix::Error::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+/// Sleeps until the bell is rung, and silences it.
+fn sleep(bell: BorrowedFd<'_>, timeout_ms: i32) -> io::Result<()> {
+    let [is_rung] = wait_readable([bell], timeout_ms)?;
+    if is_rung { silence(bell) } else { Ok(()) }
+}
+
+/// Makes a bell that was rung one that was not.
+pub(crate) fn silence(bell: BorrowedFd<'_>) -> io::Result<()> {
+    match nix::unistd::read(bell, &mut [0; 8]) {
+        Ok(_) | Err(nix::Error::EAGAIN | nix::Error::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
-    Ok(())
 }
 
 fn bell() -> io::Result<OwnedFd> {
@@ -255,7 +256,7 @@ mod tests {
     fn sleep_well(bell: BorrowedFd<'_>) {
         let rung = wait_readable([bell], 20_000).expect("a wait");
         assert!(rung[0], "nobody rang");
-        sleep([bell], 0).expect("a bell");
+        sleep(bell, 0).expect("a bell");
     }
 
     #[test]
