@@ -70,6 +70,8 @@ impl Load {
             Self::Tcp(_) => seconds.ceil() + 1.9,
             Self::Idle(_) => seconds.max(1.0) + 0.5,
             Self::Calls(_) => seconds * 1.25 + 0.9,
+            // Many flows take their time to fill their queues.
+            Self::Saturate(load) => seconds * 1.25 + 0.4 + 0.05 * load.flows.len() as f64,
             _ => seconds * 1.25 + 0.4,
         }
     }

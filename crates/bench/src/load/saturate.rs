@@ -10,6 +10,9 @@ use super::send::{Sending, send};
 use crate::failure::{Failure, Result};
 use crate::system::usage::{Machine, TICKS_PER_SECOND, Usage};
 
+/// How many times as long as was asked for a warm-up may take.
+const WARM_UP_STRETCH_MAX: u32 = 20;
+
 /// How long what is under way may take to arrive after the last frame was sent.
 const ARRIVAL_MAX: Duration = Duration::from_millis(200);
 
@@ -28,7 +31,7 @@ pub(crate) struct Saturate {
     pub(crate) frame_bytes: usize,
     pub(crate) batch_frames: usize,
     pub(crate) rate: Option<f64>,
-    /// Not measured, before what is.
+    /// Not measured, before what is: at least.
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
 }
@@ -131,7 +134,7 @@ impl Saturate {
     }
 
     fn measure(&self, flows: &[Flow], process: Option<u32>) -> Result<Delivery> {
-        thread::sleep(self.warm_up);
+        self.warm_up(flows);
         let (before, started) = (arrived(flows), Instant::now());
         let meter = Meter::start(process)?;
         thread::sleep(self.time);
@@ -140,12 +143,24 @@ impl Saturate {
         Ok(Delivery { frames: after - before, elapsed, used, ..Delivery::default() })
     }
 
+    /// Until what was sent at first has arrived. Queues have room for thousands of frames a flow, and
+    /// as long as they fill, senders have the processors and the switch has not; that is no time to
+    /// measure in. (What a lossy subject drops never arrives: hence the bound.)
+    fn warm_up(&self, flows: &[Flow]) {
+        let started = Instant::now();
+        thread::sleep(self.warm_up);
+        let at_first = sent(flows);
+        while arrived(flows) < at_first && started.elapsed() < self.warm_up * WARM_UP_STRETCH_MAX {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn add_up(&self, flows: &[Flow], delivery: &mut Delivery) {
         let sum = |counter: fn(&Flow) -> &AtomicU64| {
             flows.iter().map(|flow| counter(flow).load(Ordering::Relaxed)).sum()
         };
-        delivery.sent = sum(|flow| &flow.sent);
-        delivery.arrived = sum(|flow| &flow.arrivals.frames);
+        delivery.sent = sent(flows);
+        delivery.arrived = arrived(flows);
         delivery.again = sum(|flow| &flow.arrivals.again);
         delivery.misshapen = sum(|flow| &flow.arrivals.misshapen);
     }
@@ -155,13 +170,16 @@ fn arrived(flows: &[Flow]) -> u64 {
     flows.iter().map(|flow| flow.arrivals.frames.load(Ordering::Relaxed)).sum()
 }
 
+fn sent(flows: &[Flow]) -> u64 {
+    flows.iter().map(|flow| flow.sent.load(Ordering::Relaxed)).sum()
+}
+
 /// Until nothing arrives any more.
 fn wait_for_the_last(flows: &[Flow]) {
     let mut last = arrived(flows);
     let mut quiet_since = Instant::now();
     loop {
-        let sent: u64 = flows.iter().map(|flow| flow.sent.load(Ordering::Relaxed)).sum();
-        let quiet_max = if last >= sent { STRAY_MAX } else { ARRIVAL_MAX };
+        let quiet_max = if last >= sent(flows) { STRAY_MAX } else { ARRIVAL_MAX };
         if quiet_since.elapsed() >= quiet_max {
             return;
         }
@@ -178,6 +196,37 @@ mod tests {
     use super::*;
     use crate::system::socket::Buffers;
 
+    fn load(warm_up: Duration) -> Saturate {
+        Saturate {
+            flows: vec![(0, 1)],
+            flooder: None,
+            counted_flows: None,
+            frame_bytes: 1514,
+            batch_frames: 8,
+            rate: Some(20_000.0),
+            warm_up,
+            time: Duration::from_millis(50),
+        }
+    }
+
+    #[test]
+    fn a_warm_up_lasts_until_what_was_sent_at_first_has_arrived_but_not_for_ever() {
+        let flows = [Flow::default()];
+        flows[0].sent.store(10, Ordering::Relaxed);
+        let load = load(Duration::from_millis(10));
+        load.warm_up(&flows);
+        assert_eq!(arrived(&flows), 0, "nothing ever arrives");
+        let load = Saturate { warm_up: Duration::from_millis(200), ..load };
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(300));
+                flows[0].arrivals.frames.store(10, Ordering::Relaxed);
+            });
+            load.warm_up(&flows);
+            assert_eq!(arrived(&flows), 10);
+        });
+    }
+
     /// Two ends with nothing between them: all that is sent arrives.
     #[test]
     fn what_is_sent_from_end_to_end_arrives() {
@@ -189,16 +238,7 @@ mod tests {
             connected: false,
             buffers: Buffers::Default,
         };
-        let load = Saturate {
-            flows: vec![(0, 1)],
-            flooder: None,
-            counted_flows: None,
-            frame_bytes: 1514,
-            batch_frames: 8,
-            rate: Some(20_000.0),
-            warm_up: Duration::from_millis(10),
-            time: Duration::from_millis(50),
-        };
+        let load = load(Duration::from_millis(10));
         let places = [place("a", "b"), place("b", "a")];
         let delivery = load.run(&places, Some(std::process::id())).unwrap();
         assert!(delivery.arrived > 0 && delivery.sent == delivery.arrived, "{delivery:?}");
