@@ -195,12 +195,11 @@ impl Port for PacketPort {
 
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
         let class = self.class.class();
-        let mut slots: ArrayVec<Slot<'_>, RECEIVE_FRAMES_MAX> = inbox
-            .raw_slots(class, self.batch.frames())
-            .map(|(buffer, spill)| {
-                Slot::new(&mut buffer[HEADROOM_BYTES - afpacket::HEADROOM..]).with_spill(spill)
-            })
-            .collect();
+        // The lists are filled where they are used: one that is collected is moved, all of it.
+        let mut slots = ArrayVec::<Slot<'_>, RECEIVE_FRAMES_MAX>::new();
+        slots.extend(inbox.raw_slots(class, self.batch.frames()).map(|(buffer, spill)| {
+            Slot::new(&mut buffer[HEADROOM_BYTES - afpacket::HEADROOM..]).with_spill(spill)
+        }));
         if slots.is_empty() {
             return Received::NoBuffers;
         }
@@ -213,11 +212,11 @@ impl Port for PacketPort {
         };
         let all = count == slots.len();
         self.batch.saw(count, slots.len());
-        let arrivals: ArrayVec<Arrival, RECEIVE_FRAMES_MAX> =
-            slots[..count].iter().map(arrival).collect();
+        let mut arrivals = ArrayVec::<Arrival, RECEIVE_FRAMES_MAX>::new();
+        arrivals.extend(slots[..count].iter().map(arrival));
         drop(slots);
         let mut biggest = 0;
-        for (place, arrival) in arrivals.into_iter().enumerate() {
+        for (place, arrival) in arrivals.drain(..).enumerate() {
             biggest = biggest.max(arrival.head_bytes + arrival.tail_bytes);
             put(inbox, class, place, arrival);
         }
@@ -227,8 +226,8 @@ impl Port for PacketPort {
     }
 
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
-        let frames: ArrayVec<Outgoing<'_>, { afpacket::BATCH_MAX }> =
-            outbox.frames().take(afpacket::BATCH_MAX).map(outgoing).collect();
+        let mut frames = ArrayVec::<Outgoing<'_>, { afpacket::BATCH_MAX }>::new();
+        frames.extend(outbox.frames().take(afpacket::BATCH_MAX).map(outgoing));
         let (taken, why_not) = self.socket.send(&frames);
         let fault = why_not.map(|error| match error {
             SendError::WouldBlock => SendFault::Full { retry_after: None },
