@@ -5,7 +5,11 @@
 //! pool when the last of them is released. In steady state nothing is allocated: buffers are made
 //! on first need, within the budget, and used again.
 
+mod buffer;
+
 use std::ops::Range;
+
+pub use buffer::Buffer;
 
 use crate::frame::{FRAME_MAX_BYTES, Frame};
 use crate::framing::PREFIX_BYTES;
@@ -74,14 +78,12 @@ impl SizeClass {
     }
 }
 
-/// Room kept before a received frame, so that a VLAN tag can be put back in place.
-pub const HEADROOM_BYTES: usize = 16;
+/// Room kept before a received frame, so that a VLAN tag can be put back in place, and a virtio-net
+/// header stand before it: a cache line, so that the frame begins with one, too.
+pub const HEADROOM_BYTES: usize = buffer::LINE_BYTES;
 
 const _: () = assert!(SizeClass::Small.bytes() == 2112 && SizeClass::Jumbo.bytes() == 9280);
 const _: () = assert!(SizeClass::Full.bytes() >= FRAME_MAX_BYTES + HEADROOM_BYTES);
-
-/// One buffer's memory.
-pub type Buffer = Box<[u8]>;
 
 /// The pool.
 #[derive(Debug)]
@@ -172,7 +174,7 @@ impl Pool {
         Some(buffer)
     }
 
-    /// A new buffer; `None` when the budget is used up.
+    /// A new buffer; `None` when the budget is used up, or the memory.
     #[cold]
     fn make(&mut self, class: SizeClass) -> Option<Buffer> {
         let bytes = class.bytes();
@@ -180,8 +182,9 @@ impl Pool {
         if self.allocated_bytes + bytes > self.budget_bytes {
             return None;
         }
+        let fresh = Buffer::new(bytes)?;
         self.allocated_bytes += bytes;
-        Some(vec![0; bytes].into_boxed_slice())
+        Some(fresh)
     }
 
     /// Gives back a buffer that [`Self::take`] gave and nothing was done with.
