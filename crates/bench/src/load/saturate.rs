@@ -143,9 +143,9 @@ impl Saturate {
         Ok(Delivery { frames: after - before, elapsed, used, ..Delivery::default() })
     }
 
-    /// Until what was sent at first has arrived. Queues have room for thousands of frames a flow, and
-    /// as long as they fill, senders have the processors and the switch has not; that is no time to
-    /// measure in. (What a lossy subject drops never arrives: hence the bound.)
+    /// Until what was sent at first has arrived. Queues have room for thousands of frames a flow,
+    /// and as long as they fill, senders have the processors and the switch has not; that is no
+    /// time to measure in. (What a lossy subject drops never arrives: hence the bound.)
     fn warm_up(&self, flows: &[Flow]) {
         let started = Instant::now();
         thread::sleep(self.warm_up);

@@ -1,6 +1,6 @@
 //! The bare relays, each a process of this program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::relay_process::{Relay, plug_a_guest, ready};
@@ -29,6 +29,17 @@ pub(super) enum Kind {
     Ring,
 }
 
+impl Kind {
+    /// The kind of side by which such a relay reaches an interface.
+    const fn side_at_an_interface(self) -> &'static str {
+        match self {
+            Self::Xdp => "xdp",
+            Self::Ring => "ring",
+            Self::Plain | Self::Epoll | Self::Vnet => "packet",
+        }
+    }
+}
+
 pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind) -> Result<Rig> {
     let mut rig = Rig::empty()?;
     let socket = |number| socket_path(rig.path(), number).display().to_string();
@@ -41,18 +52,11 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind
     let datagram_at = |rig: &Rig, end| datagram_place(rig.path(), end, true, Buffers::Large);
     match *wiring {
         Wiring::Datagrams { ends, connected, buffers, idle: 0, frame_bytes } => {
-            let [a, b] = pair_of_paths(&rig, "gram");
-            let epoll = by == Kind::Epoll;
-            let relay = Relay { batch, frame_bytes, pairs: ends / 2, epoll };
-            rig.process = Some(ready(relay.command(&programs.own, &a, &b))?);
-            let own = |end| rig.path().join(format!("end{end}"));
-            let place = |end| Place::Datagram {
-                path: path_of(&rig, end),
-                own: own(end),
-                connected,
-                buffers,
-            };
-            rig.places = (0..ends).map(place).collect();
+            let relay = Relay { batch, frame_bytes, pairs: ends / 2, epoll: by == Kind::Epoll };
+            start_pairs(&mut rig, programs, "gram", &relay, |directory, end, path| {
+                let own = directory.join(format!("end{end}"));
+                Place::Datagram { path, own, connected, buffers }
+            })?;
         }
         Wiring::Streams => {
             let sides = (format!("stream:{first}"), format!("stream:{second}"));
@@ -60,11 +64,9 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind
             rig.places = vec![stream_at(&rig, 0), stream_at(&rig, 1)];
         }
         Wiring::Shared { ends, frame_bytes } => {
-            let [a, b] = pair_of_paths(&rig, "shared");
             let relay = Relay { batch, frame_bytes, pairs: ends / 2, epoll: true };
-            rig.process = Some(ready(relay.command(&programs.own, &a, &b))?);
-            let place = |end| Place::Shared { path: path_of(&rig, end), frame_bytes };
-            rig.places = (0..ends).map(place).collect();
+            let place = |_: &Path, _, path| Place::Shared { path, frame_bytes };
+            start_pairs(&mut rig, programs, "shared", &relay, place)?;
         }
         Wiring::StreamToDatagram { frame_bytes } => {
             let sides = (format!("stream:{first}"), format!("gram:{second}"));
@@ -77,11 +79,7 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind
             let name = wiring::join_bridge(&host, "lan", mtu)?;
             let card = wiring::join_bridge(&host, "own", mtu)?;
             wiring::without_offload(&host, &card)?;
-            let kind = match by {
-                Kind::Xdp => "xdp",
-                Kind::Ring => "ring",
-                _ => "packet",
-            };
+            let kind = by.side_at_an_interface();
             let command = relay(format!("gram:{first}"), format!("{kind}:{card}"), frame_bytes);
             rig.process = Some(host.inside(move || ready(command))?);
             rig.places = vec![datagram_at(&rig, 0), Place::Interface { name, namespace: host }];
@@ -110,12 +108,20 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind
     Ok(rig)
 }
 
-/// The two sides of a relay of many pairs; the `{}` of a path is the pair's number.
-fn pair_of_paths(rig: &Rig, kind: &str) -> [String; 2] {
-    ["a{}", "b{}"].map(|name| format!("{kind}:{}", rig.path().join(name).display()))
-}
-
-/// Where an end of such a relay is: ends 2n and 2n+1 are pair n.
-fn path_of(rig: &Rig, end: usize) -> PathBuf {
-    rig.path().join(format!("{}{}", ["a", "b"][end % 2], end / 2))
+/// Ends 2n and 2n+1 are a pair; the `{}` of a relay's path is the pair's number. `place` says from
+/// the rig's directory, an end's number and the relay's path for it how the end is attached.
+fn start_pairs(
+    rig: &mut Rig,
+    programs: &Programs,
+    kind: &str,
+    relay: &Relay,
+    place: impl Fn(&Path, usize, PathBuf) -> Place,
+) -> Result<()> {
+    let directory = rig.path();
+    let [a, b] = ["a{}", "b{}"].map(|name| format!("{kind}:{}", directory.join(name).display()));
+    let process = ready(relay.command(&programs.own, &a, &b))?;
+    let path = |end| directory.join(format!("{}{}", ["a", "b"][end % 2], end / 2));
+    rig.places = (0..2 * relay.pairs).map(|end| place(directory, end, path(end))).collect();
+    rig.process = Some(process);
+    Ok(())
 }
