@@ -51,7 +51,7 @@ impl fmt::Debug for MacAddr {
 
 /// A text that is not six two-digit hexadecimal numbers between colons or dashes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a MAC address such as 52:54:00:12:34:56")]
+#[error("{0:?} is not a MAC address such as 52:54:00:12:34:56")]
 pub struct ParseMacError(String);
 
 impl FromStr for MacAddr {

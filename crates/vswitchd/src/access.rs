@@ -26,13 +26,13 @@ pub const MODE_DEFAULT: u32 = 0o660;
 #[non_exhaustive]
 pub enum AccessError {
     /// Neither a name nor a number of a user.
-    #[error("there is no user \"{0}\"")]
+    #[error("there is no user {0:?}")]
     User(String),
     /// Neither a name nor a number of a group.
-    #[error("there is no group \"{0}\"")]
+    #[error("there is no group {0:?}")]
     Group(String),
     /// No permission bits.
-    #[error("\"{0}\" is no mode (octal permission bits such as 0660 are expected)")]
+    #[error("{0:?} is no mode (octal permission bits such as 0660 are expected)")]
     Mode(String),
 }
 
@@ -152,5 +152,15 @@ mod tests {
         }
         assert!(Access::from_options(Some("no such user"), None, None).is_err());
         assert!(Access::from_options(None, Some("no such group"), None).is_err());
+    }
+
+    /// They come from a configuration file, too, and an error there is one line.
+    #[test]
+    fn errors_have_no_line_break_of_what_was_said() {
+        let said = Some("roo\nt");
+        for (owner, group, mode) in [(said, None, None), (None, said, None), (None, None, said)] {
+            let error = Access::from_options(owner, group, mode).unwrap_err().to_string();
+            assert!(error.contains("\"roo\\nt\""), "{error}");
+        }
     }
 }
