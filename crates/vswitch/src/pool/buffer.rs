@@ -15,10 +15,10 @@ struct Line([u8; LINE_BYTES]);
 
 /// One buffer's memory: whole cache lines, zero when it is new.
 ///
-/// It begins where a cache line does. Processors copy strings (`rep movsb`, which is what Linux
-/// copies to user space with) at different speeds to different places: a receive of 9,014 bytes to
-/// a place 1 to 31 bytes behind the beginning of a line was seen to take 1.25 to 1.3 times what it
-/// takes to the beginning (docs/performance.md).
+/// It begins where a cache line does, so that no frame in it begins a few bytes behind a page.
+/// The kernel's own copy of a jumbo frame begins with a page, and at least one processor copies
+/// (`rep movsb`, by which Linux copies to user space) at a third of its speed from there to a place
+/// 8 to 24 bytes behind a page (docs/performance.md).
 #[derive(Clone, Default)]
 pub struct Buffer(Box<[Line]>);
 
