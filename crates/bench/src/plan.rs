@@ -105,7 +105,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn bench(arguments: &BenchArguments) -> Result<()> {
-    let (rounds, seconds) = if arguments.quick { (3, 0.3) } else { (ROUNDS, 0.7) };
+    let (rounds, seconds) = if arguments.quick { (3, 0.25) } else { (ROUNDS, 0.7) };
     let rounds = arguments.rounds.unwrap_or(rounds);
     let most = if arguments.quick || arguments.rounds.is_some() { rounds } else { ROUNDS_MAX };
     let looks = Looks::new(rounds, arguments.rounds_max.unwrap_or(most));
