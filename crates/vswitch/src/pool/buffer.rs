@@ -16,9 +16,8 @@ struct Line([u8; LINE_BYTES]);
 /// One buffer's memory: whole cache lines, zero when it is new.
 ///
 /// It begins where a cache line does, so that no frame in it begins a few bytes behind a page.
-/// The kernel's own copy of a jumbo frame begins with a page, and at least one processor copies
-/// (`rep movsb`, by which Linux copies to user space) at a third of its speed from there to a place
-/// 8 to 24 bytes behind a page (docs/performance.md).
+/// There, on at least one processor, the kernel takes three times as long to give a jumbo frame
+/// (`cargo bench -p vswitch --bench placement`; docs/performance.md).
 #[derive(Clone, Default)]
 pub struct Buffer(Box<[Line]>);
 
