@@ -1,5 +1,6 @@
 //! Where a received frame is put: time for a `recv(2)` of a unix datagram to a place so many bytes
-//! behind the beginning of a page. Why buffers of the pool, and frames in them, begin with a cache line.
+//! behind the beginning of a page. Why buffers of the pool, and frames in them, begin with a cache
+//! line.
 //!
 //! `cargo bench -p vswitch --bench placement`.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
