@@ -64,7 +64,7 @@ pub(super) fn start(wiring: &Wiring, programs: &Programs, batch: usize, by: Kind
             rig.places = vec![stream_at(&rig, 0), stream_at(&rig, 1)];
         }
         Wiring::Shared { ends, frame_bytes } => {
-            let relay = Relay { batch, frame_bytes, pairs: ends / 2, epoll: true };
+            let relay = Relay { batch, frame_bytes, pairs: ends / 2, epoll: false };
             let place = |_: &Path, _, path| Place::Shared { path, frame_bytes };
             start_pairs(&mut rig, programs, "shared", &relay, place)?;
         }

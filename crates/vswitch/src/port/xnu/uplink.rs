@@ -146,8 +146,9 @@ impl<K: Kernel> UplinkPort<K> {
 
     fn send_each(&mut self, outbox: &Outbox<'_>) -> Sent {
         let Some(link) = self.link.as_mut() else { return Sent::until(0, SendFault::NoPeer) };
-        let frames: ArrayVec<&[u8], SEND_FRAMES_MAX> =
-            outbox.iter().take(SEND_FRAMES_MAX).collect();
+        // Filled in place: a list that is collected is moved once it is full.
+        let mut frames = ArrayVec::<&[u8], SEND_FRAMES_MAX>::new();
+        frames.extend(outbox.iter().take(SEND_FRAMES_MAX));
         let (taken, error) = link.socket.send_batch(&frames);
         let Some(error) = error else { return Sent::all(taken) };
         use ndrv::Error;
