@@ -92,6 +92,35 @@ fn a_target_that_used_up_the_patience_has_little_for_a_second() {
     assert_eq!(waits(1_200, [24, 27]), [true, false], "a second later");
 }
 
+/// A port that rests has what comes meanwhile read at the end of its rest, and keeps no other from
+/// being read; where the loop polls without sleep it does not rest.
+#[test]
+fn a_port_that_rests_is_read_when_its_rest_is_over() {
+    const REST: Duration = Duration::from_micros(50);
+    let (mut switch, network, hand) = by_hand();
+    let (source, other) = (Far::new(1), Far::new(2));
+    source.add(&mut switch, network, WhenGone::Keep);
+    other.add(&mut switch, network, WhenGone::Keep);
+    source.state.lock().unwrap().rest = Some(REST);
+    // Each gives a frame; how many both have been sent since the beginning, after a step.
+    let at = |switch: &mut Switch<Hand>, now: Duration| {
+        source.give(broadcast(1));
+        other.give(broadcast(2));
+        hand.lock().now = Nanos(0) + now;
+        hand.lock().ready.extend([1, 2]);
+        switch.step(Nanos(0)).unwrap();
+        let is_watched = hand.lock().watched.contains_key(&1);
+        ([source.taken(), other.taken()], is_watched)
+    };
+    assert_eq!(at(&mut switch, Duration::ZERO), ([1, 1], false), "it begins to rest");
+    assert_eq!(at(&mut switch, REST / 2), ([2, 1], false), "it rests, the other is read");
+    assert_eq!(at(&mut switch, REST), ([3, 3], false), "both frames, and the next rest");
+    assert_eq!(at(&mut switch, 3 * REST / 2), ([4, 3], false), "again");
+    switch.set_busy_poll(true);
+    assert_eq!(at(&mut switch, 2 * REST), ([5, 5], true), "no rest any more");
+    assert_eq!(at(&mut switch, 2 * REST), ([6, 6], true), "at once");
+}
+
 /// A port that is still full when all that it had queued was too old has nothing due any more: the
 /// next frame for it sets its own time.
 #[test]
@@ -343,6 +372,8 @@ struct Far {
 struct FarState {
     answer: Answer,
     closed: bool,
+    /// What it says when it has given all frames, and there were some.
+    rest: Option<Duration>,
     up: VecDeque<Vec<u8>>,
     taken: usize,
 }
@@ -391,8 +422,10 @@ impl Port for Far {
     fn receive(&mut self, inbox: &mut Inbox<'_>) -> Received {
         let mut state = self.state.lock().unwrap();
         state.closed = state.answer == Answer::Closed;
-        for _ in 0..32 {
-            let Some(frame) = state.up.pop_front() else { return Received::Drained };
+        for place in 0..32 {
+            let Some(frame) = state.up.pop_front() else {
+                return state.rest.filter(|_| place > 0).map_or(Received::Drained, Received::Later);
+            };
             assert!(inbox.copy(&frame), "the pool has room");
         }
         Received::More

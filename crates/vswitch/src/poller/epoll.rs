@@ -65,7 +65,7 @@ impl Epoll {
         let waker = Arc::new(EventFd::new()?);
         quiet.add(waker.as_raw_fd(), Interest { readable: true, writable: false })?;
         let alarm = Alarm::new()?;
-        quiet.add(alarm.as_raw_fd(), Interest { readable: true, writable: false })?;
+        quiet.add_edge(alarm.as_raw_fd())?;
         let busy = BusySet::new(quiet.as_raw_fd());
         Ok(Self { quiet, busy, watches: HashMap::default(), waits: 0, waker, alarm })
     }

@@ -92,6 +92,10 @@ pub trait Port: fmt::Debug + Send {
 pub enum Received {
     /// Everything was taken; the poller tells when there is more.
     Drained,
+    /// Everything was taken, and more is on its way that is better read together: call again after
+    /// this time, and do not ask the poller before. For a port whose source costs more to be woken
+    /// for than to be read.
+    Later(Duration),
     /// There may be more: call again without asking the poller.
     More,
     /// The pool has no buffer left: call again a little later.

@@ -1,5 +1,7 @@
 //! The way of the frames: read, decide, queue, send; and who waits for whom.
 
+use std::time::Duration;
+
 use super::admission::{Admission, Sender};
 use super::finish::Work;
 use super::{PortState, Switch, port_of};
@@ -21,7 +23,7 @@ const BATCHES_PER_TURN: usize = 4;
 const SEGMENTS_PER_TURN: usize = 128;
 
 /// How long a port rests when the pool is empty.
-const NO_BUFFERS_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+const NO_BUFFERS_PAUSE: Duration = Duration::from_millis(1);
 
 impl<P: Poller> Switch<P> {
     /// Reads a port, for one turn.
@@ -45,15 +47,13 @@ impl<P: Poller> Switch<P> {
                     self.touch(index);
                     return;
                 }
-                Received::NoBuffers => {
-                    let again_at = self.now + NO_BUFFERS_PAUSE;
-                    if let Some(port) = self.port_mut(index) {
-                        port.read_again_at = again_at;
-                    }
-                    self.due_at(again_at);
+                // Who polls without sleep is not woken, and has nothing to spare by waiting.
+                Received::Later(_) if self.busy_poll => {
                     self.touch(index);
                     return;
                 }
+                Received::Later(rest) => return self.rest(index, rest),
+                Received::NoBuffers => return self.rest(index, NO_BUFFERS_PAUSE),
                 Received::Gone(why) => {
                     self.port_gone(index, &why);
                     return;
@@ -61,6 +61,19 @@ impl<P: Poller> Switch<P> {
             }
         }
         self.read_soon(index);
+    }
+
+    /// Leaves a port unread for a while, whatever the poller says of it.
+    fn rest(&mut self, index: PortIndex, pause: Duration) {
+        let again_at = self.now + pause;
+        if let Some(port) = port_of(&mut self.members, index) {
+            port.read_again_at = again_at;
+            if let Some(source) = port.port.source() {
+                self.poller.note_use(source);
+            }
+        }
+        self.due_at(again_at);
+        self.touch(index);
     }
 
     /// Has a port read in the next round, whatever the poller says of it.
@@ -284,7 +297,7 @@ impl<P: Poller> Switch<P> {
         }
     }
 
-    fn block(&mut self, index: PortIndex, retry_after: Option<std::time::Duration>) {
+    fn block(&mut self, index: PortIndex, retry_after: Option<Duration>) {
         let now = self.now;
         let Some(port) = port_of(&mut self.members, index) else { return };
         port.queue.stand_alone(&mut self.pool);

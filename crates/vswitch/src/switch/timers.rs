@@ -56,7 +56,10 @@ impl<P: Poller> Switch<P> {
             let index = PortIndex(u16::try_from(place).unwrap_or(u16::MAX));
             match self.member(index) {
                 Member::None => {}
-                Member::Port(_) => self.run_port_timers(index),
+                Member::Port(port) => {
+                    let due = port.due();
+                    if due > now { self.due_at(due) } else { self.run_port_timers(index) }
+                }
                 Member::Listener(_) => self.run_listener_timer(index),
             }
         }

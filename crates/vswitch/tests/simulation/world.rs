@@ -355,9 +355,12 @@ impl Port for SimPort {
         end.takes = end.takes_then;
         // Short batches too, as a kernel may give them.
         let most = usize::try_from(world.rng.range(1..33)).unwrap();
-        for _ in 0..most {
+        for place in 0..most {
             let Some(frame) = world.ends[self.guest].up.pop_front() else {
-                return Received::Drained;
+                return match world.rng.range(0..4) {
+                    0 if place > 0 => Received::Later(Duration::from_micros(50)),
+                    _ => Received::Drained,
+                };
             };
             if !inbox.copy_unfinished(&frame.0, frame.1) {
                 world.ends[self.guest].up.push_front(frame);

@@ -1,4 +1,5 @@
-//! The deadline of a wait, which the kernel keeps: a timerfd(2) in the epoll set.
+//! The deadline of a wait, which the kernel keeps: a timerfd(2) in the epoll set, which tells once
+//! that it rings.
 //!
 //! A timeout given to poll(2) is a timer that is started for each sleep and ended after it, and
 //! wants the clock to be read before. This one is set only when the deadline is another: seldom,
@@ -46,10 +47,8 @@ impl Alarm {
         Ok(())
     }
 
-    /// It has rung, and is off.
+    /// It has rung, and is off. It stays readable until it is set again, which nobody is told.
     pub(super) fn rang(&mut self) {
-        // That there is nothing to read means that it was set again meanwhile.
-        let _ = self.timer.wait();
         self.deadline = Nanos::NEVER;
     }
 }

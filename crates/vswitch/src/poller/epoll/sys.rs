@@ -27,7 +27,7 @@ impl Until {
     }
 }
 
-/// epoll(7), level-triggered; each descriptor is its own key.
+/// epoll(7), level-triggered unless said otherwise; each descriptor is its own key.
 #[derive(Debug)]
 pub(super) struct EpollSet {
     epoll: OwnedFd,
@@ -53,25 +53,24 @@ impl EpollSet {
     }
 
     pub(super) fn add(&self, fd: RawFd, interest: Interest) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, fd, interest)
+        self.control(libc::EPOLL_CTL_ADD, fd, events(interest))
+    }
+
+    /// Tells once each time that `fd` becomes readable, and not again while it only stays so.
+    pub(super) fn add_edge(&self, fd: RawFd) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN | libc::EPOLLET)
     }
 
     pub(super) fn modify(&self, fd: RawFd, interest: Interest) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, fd, interest)
+        self.control(libc::EPOLL_CTL_MOD, fd, events(interest))
     }
 
     pub(super) fn remove(&self, fd: RawFd) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_DEL, fd, Interest::default())
+        self.control(libc::EPOLL_CTL_DEL, fd, 0)
     }
 
-    fn control(&self, operation: i32, fd: RawFd, interest: Interest) -> io::Result<()> {
-        let mut events = 0;
-        if interest.readable {
-            events |= libc::EPOLLIN.cast_unsigned();
-        }
-        if interest.writable {
-            events |= libc::EPOLLOUT.cast_unsigned();
-        }
+    fn control(&self, operation: i32, fd: RawFd, events: i32) -> io::Result<()> {
+        let events = events.cast_unsigned();
         let mut event = libc::epoll_event { events, u64: u64::from(fd.cast_unsigned()) };
         // SAFETY: `event` lives across the call, which only reads it; a bad descriptor is an error.
         check(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &raw mut event) })?;
@@ -100,6 +99,12 @@ impl EpollSet {
             writable: broken || bits & libc::EPOLLOUT != 0,
         }
     }
+}
+
+fn events(interest: Interest) -> i32 {
+    let readable = if interest.readable { libc::EPOLLIN } else { 0 };
+    let writable = if interest.writable { libc::EPOLLOUT } else { 0 };
+    readable | writable
 }
 
 impl AsRawFd for EpollSet {

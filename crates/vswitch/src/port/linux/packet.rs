@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use afpacket::{
     Checksum, FilterWord, Options, Outgoing, PacketSocket, SendError, Slot, State, VnetHdr,
@@ -64,6 +65,8 @@ pub struct PacketPort {
     takes: Offloads,
     class: AdaptiveClass,
     batch: AdaptiveBatch<RECEIVE_FRAMES_MAX>,
+    /// How many frames were read since there was last nothing left to read.
+    frames_in_a_row: usize,
     told_down: bool,
     /// That frames come as messages was told, or is as it was asked for.
     told_messages: bool,
@@ -120,7 +123,15 @@ impl PacketPort {
         }
         let takes = if finished_frames { Offloads::NONE } else { kernel_offloads() };
         let (class, batch) = Default::default();
-        Ok(Self { socket, takes, class, batch, told_down: false, told_messages })
+        Ok(Self {
+            socket,
+            takes,
+            class,
+            batch,
+            frames_in_a_row: 0,
+            told_down: false,
+            told_messages,
+        })
     }
 
     /// The interface that it was opened on, by the name that it had then.
@@ -143,6 +154,13 @@ impl PacketPort {
         Granted { send_bytes: 2 * buffers.send_bytes, receive_bytes: 2 * buffers.receive_bytes }
     }
 
+    /// There is nothing left to read.
+    fn drained(&mut self) -> Received {
+        let frames = std::mem::take(&mut self.frames_in_a_row);
+        let rests = frames >= REST_FROM_FRAMES && self.socket.by_ring().is_ok();
+        if rests { Received::Later(REST) } else { Received::Drained }
+    }
+
     fn is_down(&mut self) {
         if !std::mem::replace(&mut self.told_down, true) {
             tracing::warn!(interface = self.socket.interface(), "the uplink is down");
@@ -157,6 +175,17 @@ const RING_SLOTS: usize = 1024;
 
 /// How many frames one call receives at most: more gain nothing measurable here.
 const RECEIVE_FRAMES_MAX: usize = 32;
+
+/// How long a ring rests once all is read, if that was some frames.
+///
+/// A frame is read faster from it than who sends can put it there, so that the switch would sleep
+/// and be woken, at the sender's expense, every few frames (docs/performance.md). It is what
+/// network drivers do with their interrupts, and in that order of magnitude. The ring's places last
+/// for it at ten million frames a second.
+const REST: Duration = Duration::from_micros(100);
+
+/// How many frames say that somebody sends, and does not wait for an answer to each.
+const REST_FROM_FRAMES: usize = 4;
 
 /// The filter for the stations that are behind the switch; no words pass every frame.
 fn filter(addresses: Option<&[MacAddr]>) -> Result<Vec<FilterWord>, PacketPortError> {
@@ -222,7 +251,8 @@ impl Port for PacketPort {
         }
         self.class.saw_batch(biggest);
         self.told_down = false;
-        if all { Received::More } else { Received::Drained }
+        self.frames_in_a_row += count;
+        if all { Received::More } else { self.drained() }
     }
 
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
@@ -283,7 +313,7 @@ impl PacketPort {
     fn receive_failed(&mut self, error: afpacket::ReceiveError, inbox: &mut Inbox<'_>) -> Received {
         use afpacket::ReceiveError::{Down, Gone as Left, Inexpressible, Os, WouldBlock};
         match error {
-            WouldBlock => Received::Drained,
+            WouldBlock => self.drained(),
             Down => {
                 self.is_down();
                 Received::Drained
@@ -352,6 +382,68 @@ fn put(inbox: &mut Inbox<'_>, class: SizeClass, place: usize, arrival: Arrival) 
         }
         Ok(offload) => {
             inbox.arrived_spilled(class, place, start, head_bytes, tail_bytes, offload);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::command::ip;
+
+    use super::*;
+    use crate::pool::Pool;
+    use crate::port::InboxBuffers;
+
+    /// Few frames may be all there is. After more a ring rests; messages do not, which cost as much
+    /// to receive as to send.
+    #[test]
+    fn a_ring_rests_when_it_has_been_read_and_had_some_frames() {
+        if !testkit::tool_or_skip("ip", "iproute2") || !testkit::netns::enter_or_skip() {
+            return;
+        }
+        ip("link add card type veth peer name far");
+        for end in ["card", "far"] {
+            ip(&format!("link set {end} addrgenmode none up"));
+        }
+        testkit::netns::wait_until_active(&["card", "far"]);
+        let mut stack = PacketSocket::open("far", &[], &Options::default()).expect("a socket");
+        let mut says = |link, frames: usize| {
+            let mut port = PacketPort::open("card", None, link).expect("an uplink");
+            let (mut buffers, mut pool) = (InboxBuffers::default(), Pool::new(1 << 20));
+            let mut received = None;
+            let came = testkit::wait_until(Duration::from_secs(5), || {
+                // What a busy machine brought late is not to be counted with the next.
+                while matches!(
+                    port.receive(&mut Inbox::new(&mut buffers, &mut pool)),
+                    Received::More | Received::Later(_)
+                ) {}
+                buffers.frames.drain(..).for_each(|frame| pool.release(frame));
+                let sent = stack.send(&vec![Outgoing::new(&[0xff; 60]); frames]);
+                assert!(matches!(sent, (taken, None) if taken == frames), "{sent:?}");
+                std::thread::sleep(Duration::from_millis(2));
+                received = (0..=frames).find_map(|_| {
+                    match port.receive(&mut Inbox::new(&mut buffers, &mut pool)) {
+                        Received::More => None,
+                        last => Some(last),
+                    }
+                });
+                buffers.frames.len() == frames
+            });
+            assert!(came, "{frames} frames did not come together");
+            received.expect("it was read")
+        };
+        for (link, frames, expected) in [
+            (PacketLink::Pair, REST_FROM_FRAMES - 1, Received::Drained),
+            (PacketLink::Pair, REST_FROM_FRAMES, Received::Later(REST)),
+            // Four and one.
+            (PacketLink::Pair, REST_FROM_FRAMES + 1, Received::Later(REST)),
+            (PacketLink::Interface, RECEIVE_FRAMES_MAX + 1, Received::Later(REST)),
+            (PacketLink::Pair, 2 * RECEIVE_FRAMES_MAX, Received::Later(REST)),
+            (PacketLink::Messages, RECEIVE_FRAMES_MAX + 1, Received::Drained),
+        ] {
+            let said = says(link, frames);
+            let alike = format!("{said:?}") == format!("{expected:?}");
+            assert!(alike, "{link:?}, {frames} frames: {said:?}, not {expected:?}");
         }
     }
 }
