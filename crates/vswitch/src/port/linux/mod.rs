@@ -15,6 +15,7 @@ mod uplink;
 pub use datagram::DatagramPort;
 pub use kernel::kernel_offloads;
 pub use packet::{FILTER_ADDRESSES_MAX, PacketLink, PacketPort, PacketPortError};
+pub(in crate::port) use room::Room;
 pub use tap::{TapError, TapPort};
 pub use unixgram::UnixgramPort;
 pub use uplink::{LinkSlot, UplinkPort};

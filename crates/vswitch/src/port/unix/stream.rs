@@ -36,7 +36,7 @@ const SEND_BYTES_MAX_WHEN_SLOW: usize = 16 << 10;
 const SLOW_CALLS: u32 = 256;
 
 /// So many calls in a row that the kernel takes nothing of show a slow reader: a stream that is
-/// merely full is written again only when it has room.
+/// merely full is written again only when it has room, or for a while by a timer.
 const REFUSED_CALLS_MAX: u32 = 2;
 
 /// A connected stream.
@@ -54,6 +54,7 @@ pub struct StreamPort {
     rest: Vec<u8>,
     /// How much of `rest` is written already.
     rest_written: usize,
+    room: platform::Room,
     /// For so many calls more, the reader is taken for a slow one.
     slow_calls: u32,
     /// How many calls in a row the kernel took nothing of.
@@ -75,7 +76,7 @@ impl StreamPort {
     /// As [`Self::new`], the `generation`th in the life of its port.
     pub(super) fn numbered(socket: OwnedFd, generation: u32) -> Self {
         platform::prepare_stream(&socket);
-        socket_buffers::enlarge(&socket);
+        let room = platform::Room::of(socket_buffers::enlarge(&socket));
         Self {
             socket,
             generation,
@@ -84,6 +85,7 @@ impl StreamPort {
             class: SizeClass::Full,
             rest: Vec::new(),
             rest_written: 0,
+            room,
             slow_calls: 0,
             refused_calls: 0,
             was_used: false,
@@ -127,12 +129,27 @@ impl StreamPort {
             }
             Err(errno) => {
                 self.refused_calls += 1;
-                if self.refused_calls >= REFUSED_CALLS_MAX {
-                    self.slow_calls = SLOW_CALLS;
-                }
                 Err(errno.into())
             }
         }
+    }
+
+    /// What an error of a write means.
+    fn fault(&mut self, error: io::Error) -> SendFault {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::EINTR | libc::ENOBUFS | libc::ENOMEM) => self.full(),
+            Some(libc::EPIPE | libc::ECONNRESET) => SendFault::Gone(Gone::Closed),
+            _ => SendFault::Gone(Gone::Os(error)),
+        }
+    }
+
+    /// The kernel takes no more now.
+    fn full(&mut self) -> SendFault {
+        let retry_after = self.room.retry_after(&self.socket);
+        if self.refused_calls >= REFUSED_CALLS_MAX && retry_after.is_none() {
+            self.slow_calls = SLOW_CALLS;
+        }
+        SendFault::Full { retry_after }
     }
 
     /// Writes the outbox's first frames; how many the stream has taken.
@@ -284,24 +301,54 @@ impl Port for StreamPort {
     fn send(&mut self, outbox: &Outbox<'_>) -> Sent {
         self.was_used = true;
         match self.write_rest().and_then(|()| self.write_frames(outbox)) {
-            Ok(frames) if !self.rest.is_empty() => {
-                Sent::until(frames, SendFault::Full { retry_after: None })
+            Ok(frames) => {
+                self.room.took(frames);
+                match self.rest.is_empty() {
+                    true => Sent::all(frames),
+                    false => Sent::until(frames, self.full()),
+                }
             }
-            Ok(frames) => Sent::all(frames),
-            Err(error) => Sent::until(0, write_fault(error)),
+            Err(error) => Sent::until(0, self.fault(error)),
         }
-    }
-}
-
-fn write_fault(error: io::Error) -> SendFault {
-    match error.raw_os_error() {
-        Some(libc::EAGAIN | libc::EINTR | libc::ENOBUFS | libc::ENOMEM) => {
-            SendFault::Full { retry_after: None }
-        }
-        Some(libc::EPIPE | libc::ECONNRESET) => SendFault::Gone(Gone::Closed),
-        _ => SendFault::Gone(Gone::Os(error)),
     }
 }
 
 /// What is kept, and one byte more, always find room in a buffer.
 const _: () = assert!(SizeClass::Full.bytes() > PREFIX_BYTES + FRAME_MAX_BYTES);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::pool::Pool;
+    use crate::queue::EgressQueue;
+
+    /// Of whom that is true with a large buffer: who runs this may not have one.
+    #[test]
+    fn a_reader_is_tried_by_time_first_and_taken_for_a_slow_one_only_then() {
+        let (near, _far) = UnixStream::pair().unwrap();
+        let has_large_buffer = socket_buffers::enlarge(&near).send_bytes >= 2 << 20;
+        let (mut pool, mut queue) = (Pool::new(1 << 20), EgressQueue::new());
+        for _ in 0..16 {
+            queue.push(pool.copy(&[0; 9014]).unwrap(), Nanos(0), &mut pool);
+        }
+        let mut port = StreamPort::new(near.into());
+        let retry_after = |port: &mut StreamPort| match port.send(&Outbox::new(&queue, &pool)).then
+        {
+            None => None,
+            Some(SendFault::Full { retry_after }) => Some(retry_after),
+            Some(fault) => panic!("{fault:?}"),
+        };
+        let first = (0..100_000).find_map(|_| retry_after(&mut port)).expect("it is full");
+        assert_eq!(first.is_some(), has_large_buffer);
+        let mut attempts = 0;
+        while retry_after(&mut port).expect("it is full").is_some() {
+            assert_eq!(port.slow_calls, 0, "after {attempts} attempts");
+            attempts += 1;
+        }
+        assert_eq!(attempts > 50, has_large_buffer, "{attempts}");
+        retry_after(&mut port);
+        assert!(port.slow_calls > 0, "it is slow");
+    }
+}

@@ -15,6 +15,7 @@ use socket2::{SockAddr, SockRef};
 use super::socket_buffers::Limit;
 use super::socket_path::{Access, Identity, PathError, SocketPath};
 use crate::port::Port;
+pub(super) use crate::port::linux::Room;
 use crate::port::linux::{DatagramPort, peer_connect};
 
 /// The most bytes of a path that fit a `sockaddr_un` with the zero behind them (unix(7)).

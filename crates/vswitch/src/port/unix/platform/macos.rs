@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 use nix::unistd::{Uid, getpeereid};
@@ -12,7 +13,7 @@ use xnu_sys::{Descriptor, Host, SyscallError};
 
 pub(super) use super::bind_privately::bind_at;
 pub(super) use super::connect_privately::connect_to_users;
-use super::socket_buffers::Limit;
+use super::socket_buffers::{Granted, Limit};
 use crate::port::Port;
 use crate::port::xnu::DatagramPort;
 
@@ -33,6 +34,23 @@ pub(super) fn prepare_stream(socket: &OwnedFd) {
     let _ = socket.set_nosigpipe(true);
     // Of an open socket it cannot fail.
     let _ = socket.set_nonblocking(true);
+}
+
+/// What a stream knows of the room at its peer: nothing, since XNU tells in time, when there is
+/// room for 2 KiB (`sowriteable` in bsd/sys/socketvar.h, `so_snd.sb_lowat`).
+#[derive(Debug)]
+pub(super) struct Room;
+
+impl Room {
+    pub(super) const fn of(_granted: Granted) -> Self {
+        Self
+    }
+
+    pub(super) fn took(&mut self, _frames: usize) {}
+
+    pub(super) fn retry_after(&mut self, _socket: &impl AsFd) -> Option<Duration> {
+        None
+    }
 }
 
 /// What cuts a buffer: a request above 8/9 of the limit (`sbreserve` in
