@@ -36,8 +36,8 @@ pub(super) fn prepare_stream(socket: &OwnedFd) {
     let _ = socket.set_nonblocking(true);
 }
 
-/// What a stream knows of the room at its peer: nothing, since XNU tells in time, when there is
-/// room for 2 KiB (`sowriteable` in bsd/sys/socketvar.h, `so_snd.sb_lowat`).
+/// What a stream knows of the room at its peer: nothing, since XNU tells as soon as there is room
+/// for `so_snd.sb_lowat` bytes (`filt_sowrite_common` in bsd/kern/uipc_socket.c).
 #[derive(Debug)]
 pub(super) struct Room;
 
